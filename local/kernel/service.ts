@@ -1,0 +1,155 @@
+import type { Cloud } from "./cloud.js";
+import type { HttpRequest, HttpResponse } from "./http.js";
+
+/** Inputs, outputs, call inputs and call outputs: plain JSON, but for bodies of objects, which are Buffers. */
+export type Properties = Record<string, any>;
+
+/**
+ * One emulated cloud service: the resources it can be asked for, and the API calls it then answers.
+ * A service is a file (or folder with `index.ts`) under `local/services/CLOUD/` whose default export makes one: it is found by listing, so
+ * adding a service touches no other file. Services never import each other; they meet through {@link Cloud}.
+ */
+export interface Service {
+  /** The cloud's own short name, as in ARNs: `"sqs"`, `"s3"`, `"states"`, `"events"`. */
+  readonly name: string;
+
+  /** Pulumi type token (`"aws:sqs/queue:Queue"`) → how such a resource comes, changes and goes. A type that nobody lists is refused at start-up. */
+  readonly resources?: Readonly<Record<string, ResourceType>>;
+
+  /** Pulumi function token (`"aws:index/getCallerIdentity:getCallerIdentity"`) → its answer. */
+  readonly functions?: Readonly<Record<string, (args: Properties, cloud: Cloud) => Promise<Properties>>>;
+
+  /** The data plane. The kernel decodes, identifies the caller, authorizes what the operation `needs`, and only then calls `handle`. */
+  readonly api?: Api;
+
+  /** Called once, before any resource exists. `folder` is this service's own; it survives when `--data` was given. */
+  start?(cloud: Cloud, folder: string): Promise<void>;
+  /** Ends whatever the service runs (servers, child processes) within a second. */
+  stop?(): Promise<void>;
+}
+
+/** A resource as a provider sees it. Throws {@link CloudError} with the cloud's own code for what the cloud would refuse. */
+export interface ResourceType {
+  /**
+   * Inputs that are honoured, as dotted paths where only part of a structure is (`"loggingConfig.logFormat"`; a bare name claims all beneath it;
+   * `[]` stands for the items of a list: `"rules[].status"`). Any other is refused at start-up: nothing is silently ignored.
+   */
+  readonly inputs: readonly string[];
+  /** Inputs whose change means a new resource. */
+  readonly replacedBy?: readonly string[];
+  /** The input that is the physical name, filled in with `{logical name}-{7 hex}` where the program leaves it out, as the provider does. */
+  readonly named?: { input: string; maxLength?: number };
+  /** Fills in further defaults that the cloud would, and refuses what it would refuse before creating. */
+  check?(inputs: Properties, cloud: Cloud): Properties;
+  create(inputs: Properties, cloud: Cloud): Promise<{ id: string; outputs: Properties }>;
+  /** Without it, any change is a replacement. */
+  update?(id: string, inputs: Properties, before: Resource, cloud: Cloud): Promise<Properties>;
+  delete(resource: Resource, cloud: Cloud): Promise<void>;
+  /**
+   * A kept resource, found in the state when `--data` is used again: makes it live, and returns its outputs as they are now (addresses may
+   * have changed). Without it the old outputs stand.
+   */
+  restore?(resource: Resource, cloud: Cloud): Promise<Properties>;
+}
+
+/** A resource that exists. */
+export interface Resource {
+  urn: string;
+  /** Pulumi type token. */
+  type: string;
+  /** Logical name. */
+  name: string;
+  id: string;
+  inputs: Properties;
+  outputs: Properties;
+}
+
+/** The API calls of one service. */
+export interface Api {
+  /** How its HTTP requests become calls, and answers HTTP responses. */
+  readonly protocol: Protocol;
+  /** By the name in the API reference: `"SendMessage"`. A call that is not here is answered with the service's own "unknown operation". */
+  readonly operations: Readonly<Record<string, Operation>>;
+  /** The policy that lies on one of its resources (bucket policy, queue policy, function policy), found by ARN. */
+  policyOf?(resource: string, cloud: Cloud): PolicyDocument | undefined;
+}
+
+/** One API call, as its reference documents it. */
+export interface Operation {
+  /** What the caller must be allowed to do, read from the decoded input. An empty list means that anyone who is identified may. */
+  needs(input: Properties, cloud: Cloud): readonly Permission[];
+  /** Does it. Throws {@link CloudError}. */
+  handle(input: Properties, call: CallContext): Promise<Properties>;
+}
+
+export interface CallContext {
+  readonly cloud: Cloud;
+  readonly principal: Principal;
+  readonly requestId: string;
+}
+
+/** A wire format. In-process calls between services skip it; everything else of the path is the same. */
+export interface Protocol {
+  /** Whether a request to the shared endpoint is for this service. */
+  claims(request: HttpRequest): boolean;
+  /** Who calls, when that does not stand in the Authorization header or the query (a POST policy form). `undefined`: look there. */
+  identify?(request: HttpRequest, cloud: Cloud): Promise<Principal | undefined>;
+  decode(request: HttpRequest, cloud: Cloud): Promise<{ operation: string; input: Properties }>;
+  encode(operation: string, output: Properties, request: HttpRequest, requestId: string): HttpResponse;
+  encodeError(error: CloudError, request: HttpRequest, requestId: string): HttpResponse;
+}
+
+export interface Permission {
+  /** `"s3:GetObject"` */
+  action: string;
+  /** ARN, or `"*"` for actions without a resource type. */
+  resource: string;
+  /** Condition keys of this request beyond those that the kernel knows. */
+  context?: Record<string, string | readonly string[]>;
+}
+
+/** Who makes a call. */
+export type Principal =
+  /** The account itself: the person who deploys and looks. */
+  | { readonly kind: "account"; readonly arn: string }
+  /** Code that runs under a role. `arn` is the session's. */
+  | { readonly kind: "role"; readonly arn: string; readonly role: string }
+  /** The cloud's own service, on behalf of one of its resources. */
+  | { readonly kind: "service"; readonly service: string; readonly source?: string }
+  | { readonly kind: "anonymous" };
+
+export interface PolicyDocument {
+  Version?: string;
+  Id?: string;
+  Statement: Statement | Statement[];
+}
+
+export interface Statement {
+  Sid?: string;
+  Effect: "Allow" | "Deny";
+  Principal?: "*" | Record<string, string | string[]>;
+  NotPrincipal?: "*" | Record<string, string | string[]>;
+  Action?: string | string[];
+  NotAction?: string | string[];
+  Resource?: string | string[];
+  NotResource?: string | string[];
+  Condition?: Record<string, Record<string, string | boolean | number | (string | boolean | number)[]>>;
+}
+
+/** An error as the cloud's API reports it: a code that SDKs turn into an exception's name, and an HTTP status. */
+export class CloudError extends Error {
+  override readonly name = "CloudError";
+  constructor(
+    readonly code: string,
+    message: string,
+    readonly status = 400,
+    /** Further members of the error's body (`Item`, `CancellationReasons`), or headers by the protocol's choice. */
+    readonly details: Properties = {},
+  ) {
+    super(message);
+  }
+  /** Whether the same call can succeed later: throttling and the service's own faults. */
+  get retryable(): boolean {
+    return this.status >= 500 || /Throttl|TooManyRequests|LimitExceeded|SlowDown|RequestTimeout/.test(this.code);
+  }
+}
