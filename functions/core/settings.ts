@@ -33,6 +33,8 @@ export const Settings = z.object({
   /** Record GPS position from EXIF? */
   gps: z.boolean(),
   auth: AuthSettings,
+  /** Who labels; `module` is a team's own. `cloud` and `module` get a JPEG of the picture. */
+  tagger: z.enum(["cloud", "statistics", "none", "module"]),
   /** Seconds that an upload ticket or a download link lives. */
   linkLifetime: z.int().min(1).max(900),
 });
