@@ -1,0 +1,32 @@
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import type { Outcome } from "./product.js";
+
+/** What a sample photo must end as; `samples/expected.json` has one per file. */
+export interface Expectation {
+  status: Outcome["status"];
+  code?: string;
+  format?: string;
+  width?: number;
+  height?: number;
+}
+
+const FOLDER = join(import.meta.dirname, "..", "samples");
+
+/** The sample photos, in the order of `expected.json`. */
+export async function samples(): Promise<{ path: string; expected: Expectation }[]> {
+  const expected: Record<string, Expectation> = JSON.parse(await readFile(join(FOLDER, "expected.json"), "utf8"));
+  return Object.entries(expected).map(([file, expectation]) => ({ path: join(FOLDER, file), expected: expectation }));
+}
+
+/** What is not as expected, in words; nothing when all is. */
+export function surprises(outcome: Outcome, expected: Expectation): string[] {
+  const seen: Expectation = {
+    status: outcome.status,
+    ...(outcome.failure ? { code: outcome.failure.code } : {}),
+    ...(outcome.record ?? {}),
+  };
+  return (Object.keys(expected) as (keyof Expectation)[])
+    .filter((name) => seen[name] !== expected[name])
+    .map((name) => `${outcome.file}: ${name} is ${JSON.stringify(seen[name])}, expected ${JSON.stringify(expected[name])}`);
+}
