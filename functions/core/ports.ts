@@ -82,6 +82,11 @@ export interface Run {
   etag?: string;
   /** A redrive: runs even when this very version already has a result. */
   redrive: boolean;
+  /**
+   * Names the execution, where the host has one. With it, `finish` lets the same execution store its result again: a step whose answer was lost
+   * is tried again, and still has to notify. Another delivery of the same event stays stale.
+   */
+  execution?: string;
 }
 
 /** What a workflow found out about an image. */
@@ -133,7 +138,7 @@ export interface RecordStore {
    * result (unless `redrive`).
    */
   begin(run: Run, image: { user?: string; size?: number; uploadedAt: string }): Promise<{ record: ImageRecord } | "stale">;
-  /** Stores the result of a run. `stale` when a newer event or a deletion has been seen, or when another delivery of the same event has stored it. */
+  /** Stores the result of a run. `stale` when a newer event or a deletion has been seen, or when another delivery of the same event has stored it (the same `execution` gets its own result again). */
   finish(run: Run, result: { completion: Completion } | { failure: Failure; size?: number }, at: string): Promise<{ record: ImageRecord; replaced?: ImageRecord } | "stale">;
   /** Leaves a tombstone that beats late events, and returns what was there. Without a sequencer, the tombstone keeps the record's own. */
   bury(key: string, tombstone: { sequencer?: string; at: string }): Promise<ImageRecord | undefined>;
