@@ -5,6 +5,14 @@ import type { HttpRequest, HttpResponse } from "./http.js";
 export type Properties = Record<string, any>;
 
 /**
+ * A file, a text, or an archive (a zip, a folder, or named assets) that a program hands over, as services see it among the inputs.
+ * Paths are absolute. `hash` is of the contents (SHA-256 in hex): two with the same hash are the same, wherever they lie.
+ */
+export type AssetValue =
+  | { asset: { path: string; hash: string } | { text: string; hash: string } }
+  | { archive: { path: string; hash: string } | { assets: Record<string, AssetValue>; hash: string } };
+
+/**
  * One emulated cloud service: the resources it can be asked for, and the API calls it then answers.
  * A service is a file (or folder with `index.ts`) under `local/services/CLOUD/` whose default export makes one: it is found by listing, so
  * adding a service touches no other file. Services never import each other; they meet through {@link Cloud}.
