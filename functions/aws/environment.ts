@@ -1,0 +1,45 @@
+import { z } from "zod";
+import { parseSettings } from "../core/settings.js";
+
+const name = z.string().min(1);
+
+/** What the program can declare for a handler. Each handler asks only for what it uses. */
+const VARIABLES = {
+  /** JSON of {@link Settings}. */
+  PIPELINE_SETTINGS: z.string().transform(parseSettings),
+  /** Bucket that images arrive in. */
+  UPLOADS_BUCKET: name,
+  /** What the keys of images begin with: `uploads/`. */
+  UPLOADS_PREFIX: name,
+  /** Bucket of the variants, and of the pictures that labels are found in. */
+  THUMBNAILS_BUCKET: name,
+  /** Table of the records. */
+  RECORDS_TABLE: name,
+  /** Table of the tags, and of remembered labels. */
+  TAGS_TABLE: name,
+  /** URL of the queue for work that could not be done. */
+  DEAD_LETTERS_URL: z.url(),
+  /** ARN of the state machine. */
+  WORKFLOW_ARN: name,
+  /** Name of the parameter that holds the API's key. */
+  API_KEY_PARAMETER: name,
+};
+
+export type Environment = { [Name in keyof typeof VARIABLES]: z.infer<(typeof VARIABLES)[Name]> };
+
+/**
+ * The declared values of these variables.
+ *
+ * @throws Error naming the variable that is missing or wrong, and what is wrong with it.
+ */
+export function environment<Name extends keyof Environment>(...names: Name[]): Pick<Environment, Name> {
+  return Object.fromEntries(names.map((name) => [name, read(name)])) as Pick<Environment, Name>;
+}
+
+function read<Name extends keyof Environment>(name: Name): Environment[Name] {
+  const value = process.env[name];
+  if (!value) throw new Error(`${name} is not set: the program that deploys this handler has to declare it.`);
+  const parsed = VARIABLES[name].safeParse(value);
+  if (!parsed.success) throw new Error(`${name} is ${JSON.stringify(value)}: ${z.prettifyError(parsed.error)}`);
+  return parsed.data as Environment[Name];
+}
