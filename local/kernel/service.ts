@@ -100,7 +100,10 @@ export interface CallContext {
 export interface Protocol {
   /** Whether a request to the shared endpoint is for this service. */
   claims(request: HttpRequest): boolean;
-  /** Who calls, when that does not stand in the Authorization header or the query (a POST policy form). `undefined`: look there. */
+  /**
+   * Who calls, when that does not stand in the Authorization header or the query (a POST policy form). `undefined`: look there.
+   * A caller without credentials is refused operations that need nothing, unless it is named `anonymous` here (a CORS preflight).
+   */
   identify?(request: HttpRequest, cloud: Cloud): Promise<Principal | undefined>;
   decode(request: HttpRequest, cloud: Cloud): Promise<{ operation: string; input: Properties }>;
   encode(operation: string, output: Properties, request: HttpRequest, requestId: string): HttpResponse;
