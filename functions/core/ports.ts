@@ -139,7 +139,11 @@ export interface RecordStore {
    */
   begin(run: Run, image: { user?: string; size?: number; uploadedAt: string }): Promise<{ record: ImageRecord } | "stale">;
   /** Stores the result of a run. `stale` when a newer event or a deletion has been seen, or when another delivery of the same event has stored it (the same `execution` gets its own result again). */
-  finish(run: Run, result: { completion: Completion } | { failure: Failure; size?: number }, at: string): Promise<{ record: ImageRecord; replaced?: ImageRecord } | "stale">;
+  finish(
+    run: Run,
+    result: { completion: Completion } | { failure: Failure; size?: number },
+    at: string,
+  ): Promise<{ record: ImageRecord; replaced?: ImageRecord } | "stale">;
   /** Leaves a tombstone that beats late events, and returns what was there. Without a sequencer, the tombstone keeps the record's own. */
   bury(key: string, tombstone: { sequencer?: string; at: string }): Promise<ImageRecord | undefined>;
   /** Newest first. @throws InvalidCursor */

@@ -1,0 +1,37 @@
+import type { ObjectStore, RecordStore, TagIndex, Workflow } from "../ports.js";
+import type { ImageRecord } from "../record.js";
+
+export interface CleanUpPorts {
+  /** Given, an object that is there (again) is left alone. */
+  uploads?: ObjectStore;
+  variants: ObjectStore;
+  records: RecordStore;
+  tags: TagIndex;
+  /** Given, an image that came back while the old one was cleaned away is processed again. */
+  workflow?: Workflow;
+}
+
+/**
+ * Removes all that was made of an image whose original is gone: record (a tombstone stays, which beats late events), variants, tag rows.
+ *
+ * Call it after the original was deleted. With the deletion event's `sequencer`, newer events win; without, everything known by now goes.
+ * Doing it twice is no error.
+ *
+ * @returns the record that was there.
+ */
+export async function cleanUp(
+  { key, sequencer, at }: { key: string; sequencer?: string; at: string },
+  { uploads, variants, records, tags, workflow }: CleanUpPorts,
+): Promise<ImageRecord | undefined> {
+  // It exists again: the event of the new version is on its way, and replaces what the old one left.
+  if (await uploads?.head(key)) return undefined;
+  const buried = await records.bury(key, { at, ...(sequencer !== undefined && { sequencer }) });
+  if (!buried) return undefined;
+  await tags.remove(buried);
+  const keys = (buried.variants ?? []).map((variant) => variant.key);
+  if (keys.length > 0) await variants.delete(keys);
+  // A new version may have come, and been processed, between the look and the deletion: then these were its variants.
+  const again = keys.length > 0 ? await uploads?.head(key) : undefined;
+  if (again) await workflow?.redrive(again);
+  return buried;
+}

@@ -1,0 +1,74 @@
+import type { Failure } from "../failures.js";
+import type { Clock, Completion, ObjectStore, RecordStore, Run, TagIndex } from "../ports.js";
+import type { ImageRecord, Variant } from "../record.js";
+
+export interface ResultPorts {
+  records: RecordStore;
+  tags: TagIndex;
+  variants: ObjectStore;
+  clock: Clock;
+}
+
+/** What subscribers are told. */
+export interface Notification {
+  status: "completed" | "failed";
+  /** Fixed text per status, under 100 characters. */
+  subject: string;
+  /** The record as JSON. */
+  message: string;
+}
+
+/** `stored: false`: the run is stale, and nobody is to be told. */
+export type Stored = { stored: false } | { stored: true; record: ImageRecord; notification: Notification };
+
+const SUBJECTS = { completed: "Image processed", failed: "Image could not be processed" } as const;
+
+/** Stores what a run found out, once: of deliveries of the same event only the first stores, and after a newer event or a deletion none does. */
+export async function storeResults(run: Run, completion: Completion, ports: ResultPorts): Promise<Stored> {
+  return finish(run, { completion }, completion.variants, ports);
+}
+
+/** Stores that a run failed. Whatever an earlier version had left (variants, tags) goes. `size`: bytes, where known. */
+export async function recordFailure(run: Run, failure: Failure, ports: ResultPorts, size?: number): Promise<Stored> {
+  return finish(run, { failure, ...(size !== undefined && { size }) }, [], ports);
+}
+
+async function finish(
+  run: Run,
+  result: Parameters<RecordStore["finish"]>[1],
+  written: readonly Variant[],
+  ports: ResultPorts,
+): Promise<Stored> {
+  const { records, tags, variants, clock } = ports;
+  const finished = await records.finish(run, result, clock.now().toISOString());
+  if (finished === "stale") {
+    await leaveNothing(run.key, written, ports);
+    return { stored: false };
+  }
+  const { record, replaced } = finished;
+  await tags.replace(identity(record), record.tags ?? [], replaced);
+  await deleteVariants(variants, replaced?.variants ?? [], record.variants ?? []);
+  const status = record.status as Notification["status"];
+  return { stored: true, record, notification: { status, subject: SUBJECTS[status], message: JSON.stringify(record) } };
+}
+
+/**
+ * A stale run has written variants, which may be the newer result's own (then they stay), or nobody's.
+ * While a newer run is under way nobody knows; it writes its own over them.
+ */
+async function leaveNothing(key: string, written: readonly Variant[], { records, variants }: ResultPorts): Promise<void> {
+  const current = await records.get(key);
+  if (current?.status === "processing") return;
+  await deleteVariants(variants, written, current?.variants ?? []);
+}
+
+/** Deletes the variants that are not among those in use. */
+async function deleteVariants(store: ObjectStore, old: readonly Variant[], inUse: readonly Variant[]): Promise<void> {
+  const used = new Set(inUse.map(({ key }) => key));
+  const unused = old.map(({ key }) => key).filter((key) => !used.has(key));
+  if (unused.length > 0) await store.delete(unused);
+}
+
+function identity({ key, user, uploadedAt }: ImageRecord): { key: string; user?: string; uploadedAt: string } {
+  return { key, uploadedAt, ...(user !== undefined && { user }) };
+}

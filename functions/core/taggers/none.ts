@@ -1,0 +1,4 @@
+import type { Tagger } from "../ports.js";
+
+/** Says nothing. */
+export const none: Tagger = () => [];
