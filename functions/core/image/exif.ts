@@ -1,4 +1,4 @@
-import { parse } from "exifr";
+import exifr from "exifr";
 import type { Metadata } from "../record.js";
 
 /** Longest text that is kept of a field. */
@@ -40,7 +40,7 @@ export async function readExif(tiff: Buffer | undefined, { gps }: { gps: boolean
   if (!tiff) return {};
   const pick = [...Object.keys(TEXTS), ...Object.keys(NUMBERS), ...TIMES, ...(gps ? POSITION : [])];
   const found: Record<string, unknown> =
-    (await parse(tiff, { pick, gps, translateValues: false, reviveValues: false, xmp: false, icc: false, iptc: false, jfif: false }).catch(
+    (await exifr.parse(tiff, { pick, gps, translateValues: false, reviveValues: false, xmp: false, icc: false, iptc: false, jfif: false }).catch(
       () => undefined,
     )) ?? {};
   const fields: Metadata["exif"] = {};
