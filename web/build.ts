@@ -35,7 +35,9 @@ export async function buildPage(): Promise<PageAssets> {
     tsconfigRaw: {},
     write: false,
   });
-  const assets = outputFiles.map(({ path, text }) => [`/assets/${path.split(/[/\\]/).at(-1)}`, asset(path, text, "public, max-age=31536000, immutable")] as const);
+  const assets = outputFiles.map(
+    ({ path, text }) => [`/assets/${path.split(/[/\\]/).at(-1)}`, asset(path, text, "public, max-age=31536000, immutable")] as const,
+  );
   const document = await readFile(new URL("index.html", import.meta.url), "utf8");
   const linked = document.replaceAll(/"\.\/([\w-]+)\.(\w+)"/g, (reference, name: string, kind: string) => {
     const extension = kind === "ts" ? "js" : kind;
