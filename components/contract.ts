@@ -2,7 +2,9 @@ import type * as pulumi from "@pulumi/pulumi";
 import type { ByteSize, Duration, PixelCount } from "./core/units.js";
 
 /** A rendition that is made of every image. */
-export interface ThumbnailArgs {
+export type ThumbnailArgs = ThumbnailSize & (LossyFormat | LosslessFormat);
+
+interface ThumbnailSize {
   /** Pixels, 1 to 8192. */
   width: number;
   /** Pixels, 1 to 8192. */
@@ -12,11 +14,14 @@ export interface ThumbnailArgs {
    * @default "cover"
    */
   fit?: "cover" | "inside";
+}
+
+interface LossyFormat {
   /**
    * `"auto"` is JPEG, or PNG for pictures with alpha.
    * @default "auto"
    */
-  format?: "auto" | "jpeg" | "png" | "webp";
+  format?: "auto" | "jpeg" | "webp";
   /**
    * 1 to 100, for JPEG and WebP.
    * @default 80
@@ -24,16 +29,56 @@ export interface ThumbnailArgs {
   quality?: number;
 }
 
+interface LosslessFormat {
+  format: "png";
+  /** PNG loses nothing. */
+  quality?: never;
+}
+
 /** A tagger: one that we bring, or the path of a module of one's own, from the project's root: `"./taggers/logo.ts"`. */
 export type TaggerArgs = "cloud" | "statistics" | "none" | `./${string}`;
 
-/** Who may call the HTTP API. */
-export type AuthArgs = "key" | "none" | { jwt: { issuer: string; audience: string; jwksUri?: string } };
+/** Tokens of an issuer that may call the HTTP API. */
+export interface JwtArgs {
+  /** The tokens' `iss`: an https URL. */
+  issuer: string;
+  /** The tokens' `aud`. */
+  audience: string;
+  /**
+   * Where the issuer's public keys are.
+   * @default the issuer followed by `/.well-known/jwks.json`
+   */
+  jwksUri?: string;
+}
 
-/**
- * What an image pipeline can be asked for. The same on every cloud: an option that one cloud could not honour is not here.
- */
-export interface ImagePipelineArgs {
+/** Who may call the HTTP API: see {@link ImagePipelineArgs}. */
+export type AuthArgs = "key" | "none" | { jwt: JwtArgs };
+
+/** What an image pipeline can be asked for. The same on every cloud: an option that one cloud could not honour is not here. */
+export type ImagePipelineArgs = PipelineArgs & (KeyAuth | OtherAuth);
+
+interface KeyAuth {
+  /**
+   * Who may call the HTTP API: whoever holds the key, whoever holds a token of an issuer (and then sees only their own images), or anyone.
+   * @default "key"
+   */
+  auth?: "key";
+
+  /**
+   * The key: 16 to 256 visible ASCII characters.
+   * @default one that is generated once and kept
+   */
+  apiKey?: pulumi.Input<string>;
+}
+
+interface OtherAuth {
+  auth: "none" | { jwt: JwtArgs };
+
+  /** There is a key only for `auth: "key"`. */
+  apiKey?: never;
+}
+
+interface PipelineArgs {
   /**
    * The store that images arrive in.
    *
@@ -73,15 +118,6 @@ export interface ImagePipelineArgs {
     /** An address that gets a message per image, after confirming that it wants to. */
     email?: pulumi.Input<string>;
   };
-
-  /**
-   * Who may call the HTTP API: whoever holds the key, whoever holds a token of an issuer (and then sees only their own images), or anyone.
-   * @default "key"
-   */
-  auth?: AuthArgs;
-
-  /** The key for `auth: "key"`, 16 characters or more. Without it, one is generated once and kept. */
-  apiKey?: pulumi.Input<string>;
 
   /** What to record of a picture's EXIF beyond the harmless. */
   metadata?: {

@@ -8,6 +8,7 @@ import { Component, type Transform } from "../core/component.js";
 import { fitting } from "../core/naming.js";
 import { type Duration, type MemorySize, megabytes, seconds } from "../core/units.js";
 import { retentionInDays } from "./logs.js";
+import { tagged } from "./options.js";
 import { grant, type Statement, trust } from "./policy.js";
 
 /** Options of {@link Handler}. */
@@ -20,6 +21,9 @@ export interface HandlerArgs {
 
   /** What the handler may do, beside writing its own log and traces. */
   grants?: Statement[];
+
+  /** ARN of the queue for events that the handler failed on, each time it was tried; for handlers that are invoked with events. */
+  deadLetters?: pulumi.Input<string>;
 
   /**
    * "128 MB" to "10240 MB"; processing power grows with it, one full CPU at 1769 MB.
@@ -100,9 +104,10 @@ export class Handler extends Component<"function" | "role" | "policy" | "logs"> 
     return this.create("role", iam.Role, { ...(name && { name }), assumeRolePolicy: trust("lambda.amazonaws.com"), ...tagged(args) });
   }
 
-  private createPolicy({ grants = [] }: HandlerArgs, role: iam.Role, logs: cloudwatch.LogGroup): iam.RolePolicy {
+  private createPolicy({ grants = [], deadLetters }: HandlerArgs, role: iam.Role, logs: cloudwatch.LogGroup): iam.RolePolicy {
     const policy = grant([
       ...grants,
+      ...(deadLetters ? [{ Action: "sqs:SendMessage", Resource: deadLetters }] : []),
       { Action: ["logs:CreateLogStream", "logs:PutLogEvents"], Resource: pulumi.interpolate`${logs.arn}:*` },
       // X-Ray has no resources to name here.
       { Action: ["xray:PutTraceSegments", "xray:PutTelemetryRecords"], Resource: "*" },
@@ -132,6 +137,7 @@ export class Handler extends Component<"function" | "role" | "policy" | "logs"> 
         environment: { variables: args.environment ?? {} },
         loggingConfig: { logFormat: "JSON", logGroup: logs.name, applicationLogLevel: "INFO", systemLogLevel: "INFO" },
         tracingConfig: { mode: "Active" },
+        ...(args.deadLetters && { deadLetterConfig: { targetArn: args.deadLetters } }),
         ...tagged(args),
       },
       // A function that is called before its policy is there fails for want of it.
@@ -166,7 +172,4 @@ function validated(name: string, { memory = "512 MB", timeout = "30 seconds", lo
   };
 }
 
-/** Tags as an argument, left out where there are none. */
-export function tagged({ tags }: { tags?: Record<string, string> | undefined }): { tags?: Record<string, string> } {
-  return tags ? { tags } : {};
-}
+export { tagged };

@@ -1,4 +1,4 @@
-import type { PolicyDocument } from "@pulumi/aws/iam/index.js";
+import type { PolicyDocument, PolicyStatement } from "@pulumi/aws/iam/index.js";
 import type { Input } from "@pulumi/pulumi";
 
 /** What something may do: actions, on which resources, and when. */
@@ -20,5 +20,27 @@ export function trust(service: string, condition?: Statement["Condition"]): Poli
   return {
     Version: "2012-10-17",
     Statement: [{ Effect: "Allow", Principal: { Service: service }, Action: "sts:AssumeRole", ...(condition && { Condition: condition }) }],
+  };
+}
+
+/**
+ * A resource's policy that refuses whatever does not come by TLS, and allows nothing but `allowed`.
+ *
+ * @param action what is refused: all of the service's (`"s3:*"`), as a wildcard that denies can be no too large grant
+ */
+export function tlsOnly(action: string, resources: Input<string>[], allowed: PolicyStatement[] = []): PolicyDocument {
+  return {
+    Version: "2012-10-17",
+    Statement: [
+      {
+        Sid: "TlsOnly",
+        Effect: "Deny",
+        Principal: "*",
+        Action: action,
+        Resource: resources,
+        Condition: { Bool: { "aws:SecureTransport": "false" } },
+      },
+      ...allowed,
+    ],
   };
 }
