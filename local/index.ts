@@ -1,0 +1,168 @@
+import { existsSync } from "node:fs";
+import { mkdtemp, readdir, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+import { Engine, type GraphEntry } from "./engine/engine.js";
+import type { Severity } from "./engine/monitor.js";
+import type { Program } from "./engine/program.js";
+import { StackState } from "./engine/state.js";
+import type { Progress, Summary } from "./engine/steps.js";
+import { EmbeddedCloud, type EmbeddedCloudOptions } from "./kernel/embedded-cloud.js";
+import { ServiceProvider } from "./kernel/provider.js";
+import type { Properties, Service } from "./kernel/service.js";
+
+export type { GraphEntry } from "./engine/engine.js";
+export { type Failure, ProgramFailed } from "./engine/failures.js";
+export type { Program } from "./engine/program.js";
+export { readStackConfig, type StackConfig, StackConfigUnusable } from "./engine/stack-config.js";
+export { StateUnusable } from "./engine/state.js";
+export type { Progress, Summary } from "./engine/steps.js";
+
+/** Clouds that services are found for: the folders of `local/services`. */
+export type CloudName = "aws" | "azure" | "kubernetes";
+
+export interface StackOptions {
+  /** The Pulumi program. What it returns are the stack's outputs. */
+  program: Program;
+  project: string;
+  stack: string;
+  /** `"aws:region"` → value; what has structure is JSON. */
+  config: Readonly<Record<string, string>>;
+  /** Keys of `config` whose values are secret. */
+  secretConfig?: readonly string[];
+  /** Where state and stores are kept for the next start. Without it they go when the stack stops. */
+  dataFolder?: string;
+  /** The port of the product's own HTTP endpoint. */
+  port?: number;
+  /** Of the run's random decisions. @default from the clock */
+  seed?: number;
+  /** Whose services run. @default all that there are */
+  clouds?: readonly CloudName[];
+  /** Further services, or others instead with `clouds: []`. */
+  services?: readonly Service[];
+  /** What else the cloud is to be: faults, backoff, clock. */
+  cloud?: Pick<EmbeddedCloudOptions, "faults" | "backoff" | "clock" | "account">;
+  onProgress?(progress: Progress): void;
+  onLog?(severity: Severity, message: string, urn: string): void;
+}
+
+/** A stack that runs on an embedded cloud. */
+export interface EmbeddedStack {
+  /** Of the stack, in the clear. */
+  readonly outputs: Properties;
+  /** Names of the outputs that are, or hold, secrets. */
+  readonly secretOutputs: ReadonlySet<string>;
+  readonly cloud: EmbeddedCloud;
+  /** Steps of this start, by kind. */
+  readonly summary: Readonly<Summary>;
+  /** What the program declared. */
+  graph(): GraphEntry[];
+  /** Ends everything within two seconds. What `dataFolder` keeps is there for the next start. */
+  stop(): Promise<void>;
+  /** Deletes every resource, dependents first; the cloud goes on. @throws ProgramFailed */
+  destroy(): Promise<void>;
+}
+
+/**
+ * Runs a Pulumi program on an embedded cloud of its own.
+ *
+ * @throws ProgramFailed naming every resource that failed, after everything was stopped.
+ */
+export async function startStack(options: StackOptions): Promise<EmbeddedStack> {
+  const { program, project, stack, config, secretConfig = [], dataFolder, onProgress, onLog } = options;
+  const folder = dataFolder ?? (await mkdtemp(join(tmpdir(), `${project}-${stack}-`)));
+  const removeFolder = async () => {
+    if (dataFolder === undefined) await rm(folder, { recursive: true, force: true });
+  };
+  let cloud: EmbeddedCloud | undefined;
+  const stop = async () => {
+    await cloud?.stop();
+    await removeFolder();
+  };
+  try {
+    const state = new StackState({ file: dataFolder && join(dataFolder, "stack.json"), project, stack });
+    const services = [...(await findServices(options.clouds)), ...(options.services ?? [])];
+    cloud = await startCloud(services, join(folder, "cloud"), options);
+    const provider = serviceProvider(cloud, services);
+    const engine = new Engine({
+      project,
+      stack,
+      config,
+      secretConfig,
+      state,
+      provider,
+      ...(onProgress && { onProgress }),
+      ...(onLog && { onLog }),
+    });
+    const { outputs, secretOutputs } = await engine.run(program);
+    let stopped: Promise<void> | undefined;
+    return {
+      outputs,
+      secretOutputs,
+      cloud,
+      summary: { ...engine.summary },
+      graph: () => engine.graph(),
+      stop: () => {
+        stopped ??= stop();
+        return stopped;
+      },
+      destroy: () => engine.destroy(),
+    };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+function startCloud(services: Service[], folder: string, { config, port, seed, dataFolder, cloud }: StackOptions): Promise<EmbeddedCloud> {
+  return EmbeddedCloud.start({
+    services,
+    folder,
+    kept: dataFolder !== undefined,
+    region: config["aws:region"] ?? "us-east-1",
+    ...(port !== undefined && { port }),
+    ...(seed !== undefined && { seed }),
+    ...cloud,
+  });
+}
+
+/** Who deploys, and how the official provider goes about it: nothing that the embedded cloud could honour or ignore wrongly. */
+const WITHOUT_EFFECT =
+  /^(accessKey|allowedAccountIds|assumeRoles?|assumeRoleWithWebIdentity|forbiddenAccountIds|maxRetries|profile|retryMode|secretKey|shared\w+|skip\w+|token|version)$/;
+
+/** Providers of one cloud: the same services, whatever they are configured with. */
+function serviceProvider(cloud: EmbeddedCloud, services: Service[]): (pkg: string, config: Properties) => ServiceProvider {
+  return (pkg, { region, defaultTags, ...rest }) => {
+    if (region !== undefined && region !== cloud.region) {
+      throw new Error(`A provider of ${pkg} is for the region "${region}", and the embedded cloud has one region: ${cloud.region}.`);
+    }
+    const unknown = Object.keys(rest).filter((name) => pkg === "aws" && !WITHOUT_EFFECT.test(name));
+    if (unknown.length > 0) throw new Error(`The embedded cloud does not honour this configuration of ${pkg}: ${unknown.join(", ")}.`);
+    return new ServiceProvider(cloud, services, defaultTags?.tags === undefined ? {} : { defaultTags: defaultTags.tags });
+  };
+}
+
+const SERVICES = join(import.meta.dirname, "services");
+
+/** The services of the clouds: every file, and every folder with an `index`, whose default export makes one. */
+export async function findServices(clouds: readonly CloudName[] = ["aws", "azure", "kubernetes"]): Promise<Service[]> {
+  const modules = await Promise.all(clouds.map(serviceModules));
+  return Promise.all(
+    modules.flat().map(async (file) => {
+      const { default: make } = (await import(pathToFileURL(file).href)) as { default?: unknown };
+      if (typeof make !== "function") throw new Error(`${file} has no default export that makes a service.`);
+      return make() as Service;
+    }),
+  );
+}
+
+async function serviceModules(cloud: CloudName): Promise<string[]> {
+  const folder = join(SERVICES, cloud);
+  if (!existsSync(folder)) return [];
+  const entries = (await readdir(folder, { withFileTypes: true })).sort((a, b) => a.name.localeCompare(b.name));
+  return entries.flatMap((entry) => {
+    const file = entry.isDirectory() ? join(folder, entry.name, "index.ts") : join(folder, entry.name);
+    return file.endsWith(".ts") && existsSync(file) ? [file] : [];
+  });
+}

@@ -1,0 +1,219 @@
+import { randomBytes } from "node:crypto";
+import type * as pulumi from "@pulumi/pulumi";
+import { differences, same } from "../engine/difference.js";
+import { type Opened, open, plain, seal } from "../engine/envelopes.js";
+import { parseUrn } from "../engine/urn.js";
+import type { Cloud } from "./cloud.js";
+import { CloudError, type Properties, type Resource, type ResourceType, type Service } from "./service.js";
+
+/** What a provider is configured with, as far as the embedded cloud honours it. */
+export interface ProviderConfig {
+  /** Tags of every resource that can carry them. */
+  defaultTags?: Record<string, string>;
+}
+
+/** Modules of AWS whose resources are in no region. */
+const GLOBAL = new Set(["account", "budgets", "cloudfront", "iam", "organizations", "route53", "shield", "waf"]);
+
+const SUFFIX = /-[0-9a-f]{7}$/;
+
+/**
+ * The services of an embedded cloud as one Pulumi provider: the same class serves the embedded engine and, attached by
+ * `PULUMI_DEBUG_PROVIDERS`, the real CLI. Values come and go in Pulumi's envelopes; services see plain JSON.
+ */
+export class ServiceProvider implements pulumi.provider.Provider {
+  readonly schema = "{}";
+  readonly #cloud: Cloud;
+  readonly #config: ProviderConfig;
+  readonly #types = new Map<string, ResourceType>();
+  readonly #functions = new Map<string, NonNullable<Service["functions"]>[string]>();
+
+  /** @param version that of the provider's SDK in use: the real CLI compares them. */
+  constructor(
+    cloud: Cloud,
+    services: Iterable<Service>,
+    config: ProviderConfig = {},
+    readonly version = "0.0.0",
+  ) {
+    this.#cloud = cloud;
+    this.#config = config;
+    for (const service of services) {
+      for (const [type, resource] of Object.entries(service.resources ?? {})) this.#claim(this.#types, type, resource, service);
+      for (const [token, answer] of Object.entries(service.functions ?? {})) this.#claim(this.#functions, token, answer, service);
+    }
+  }
+
+  #claim<T>(claimed: Map<string, T>, token: string, by: T, service: Service): void {
+    if (claimed.has(token)) throw new Error(`Two services claim ${token}; one of them is "${service.name}".`);
+    claimed.set(token, by);
+  }
+
+  async check(urn: string, olds: Properties, news: Properties): Promise<pulumi.provider.CheckResult> {
+    const { type, name, resourceType } = this.#resolve(urn);
+    const { value, ...marks } = open(news);
+    const given = withoutDefaults(value);
+    const unclaimed = [...unclaimedInputs(given, claims(resourceType))];
+    const failures = unclaimed.map((property) => ({ property, reason: `No service of the embedded cloud honours this input of ${type}` }));
+    if (given.region !== undefined && given.region !== this.#cloud.region) {
+      failures.push({
+        property: "region",
+        reason: `It is "${given.region}", and the embedded cloud has one region: ${this.#cloud.region}`,
+      });
+    }
+    if (failures.length > 0) return { failures };
+    const named = physicallyNamed(given, plain(olds ?? {}), name, resourceType);
+    const checked = await reported(async () => resourceType.check?.(named, this.#cloud) ?? named);
+    return { inputs: seal(checked, marks) };
+  }
+
+  async diff(id: string, urn: string, olds: Properties, news: Properties): Promise<pulumi.provider.DiffResult> {
+    const { type, name, resourceType } = this.#resolve(urn);
+    const registered = this.#cloud.resources.get(type, id);
+    // An alias may have given it another URN since.
+    if (registered) Object.assign(registered, { urn, name });
+    const after = plain(news);
+    const before = registered?.inputs ?? only(plain(olds), Object.keys(after));
+    const changed = [...differences(before, after)].map((path) => path.join("."));
+    if (changed.length === 0) return { changes: false };
+    const replaces = (resourceType.replacedBy ?? []).filter((input) => !same(at(before, input), at(after, input)));
+    if (!resourceType.update && replaces.length === 0) replaces.push(...new Set(changed.map((path) => path.split(".")[0] as string)));
+    return { changes: true, replaces, deleteBeforeReplace: !resourceType.update || keepsItsName(after, name, replaces, resourceType) };
+  }
+
+  async create(urn: string, inputs: Properties): Promise<pulumi.provider.CreateResult> {
+    const { type, name, resourceType } = this.#resolve(urn);
+    const opened = open(inputs);
+    const { id, outputs } = await reported(() => resourceType.create(opened.value, this.#cloud));
+    const resource = { urn, type, name, id, inputs: opened.value, outputs: this.#outputs(type, resourceType, opened.value, outputs) };
+    this.#cloud.resources.add(resource);
+    return { id, outs: seal(resource.outputs, opened) };
+  }
+
+  async update(id: string, urn: string, olds: Properties, news: Properties): Promise<pulumi.provider.UpdateResult> {
+    const { type, name, resourceType } = this.#resolve(urn);
+    const { update } = resourceType;
+    if (!update) throw new Error(`${type} cannot be updated in place.`);
+    const opened = open(news);
+    const before = this.#existing(id, urn, olds);
+    const returned = await reported(() => update.call(resourceType, id, opened.value, before, this.#cloud));
+    // What the cloud computed stays, unless the service says otherwise; what only echoed an input goes with that input.
+    const computed = Object.entries(before.outputs).filter(([output]) => !(output in before.inputs) && output !== "tagsAll");
+    const outputs = this.#outputs(type, resourceType, opened.value, { ...Object.fromEntries(computed), ...opened.value, ...returned });
+    this.#cloud.resources.add({ urn, type, name, id, inputs: opened.value, outputs });
+    return { outs: seal(outputs, opened) };
+  }
+
+  async delete(id: string, urn: string, props: Properties): Promise<void> {
+    const { resourceType } = this.#resolve(urn);
+    const resource = this.#existing(id, urn, props);
+    await reported(() => resourceType.delete(resource, this.#cloud));
+    this.#cloud.resources.remove(resource);
+  }
+
+  /** A resource of this cloud that somebody else declared, for `Bucket.get("…", "name")`. An empty id says that there is none. */
+  async read(id: string, urn: string): Promise<pulumi.provider.ReadResult> {
+    const { type } = this.#resolve(urn);
+    const resource = this.#cloud.resources.get(type, id);
+    return resource ? { id, props: seal(resource.outputs, UNMARKED), inputs: seal(resource.inputs, UNMARKED) } : { id: "" };
+  }
+
+  async invoke(token: string, inputs: Properties): Promise<pulumi.provider.InvokeResult> {
+    const answer = this.#functions.get(token);
+    if (!answer) throw new Error(`No service of the embedded cloud answers ${token}.`);
+    const outputs = await reported(() => answer(plain(inputs), this.#cloud));
+    return { outputs: seal(outputs, UNMARKED) };
+  }
+
+  /**
+   * Makes a resource live that was kept since an earlier run, and returns its outputs as they are now. Not part of Pulumi's protocol: the
+   * embedded engine calls it, in the order of creation, before the program runs.
+   */
+  async restore(id: string, urn: string, inputs: Properties, outputs: Properties): Promise<Properties> {
+    const { type, name, resourceType } = this.#resolve(urn);
+    const opened = open(inputs);
+    const resource: Resource = { urn, type, name, id, inputs: opened.value, outputs: plain(outputs) };
+    const returned = await reported(async () => resourceType.restore?.(resource, this.#cloud) ?? {});
+    const restored = { ...resource, outputs: this.#outputs(type, resourceType, opened.value, { ...resource.outputs, ...returned }) };
+    this.#cloud.resources.add(restored);
+    return seal(restored.outputs, opened);
+  }
+
+  #resolve(urn: string): { type: string; name: string; resourceType: ResourceType } {
+    const { type, name } = parseUrn(urn);
+    const resourceType = this.#types.get(type);
+    if (!resourceType) throw new Error(`No service of the embedded cloud claims ${type} (resource "${name}").`);
+    return { type, name, resourceType };
+  }
+
+  #existing(id: string, urn: string, outputs: Properties): Resource {
+    const { type, name } = parseUrn(urn);
+    const values = plain(outputs);
+    return this.#cloud.resources.get(type, id) ?? { urn, type, name, id, inputs: values, outputs: values };
+  }
+
+  /** What every resource of AWS has, the inputs, and what the service returned. */
+  #outputs(type: string, { inputs: claimed }: ResourceType, inputs: Properties, returned: Properties): Properties {
+    const [cloud, module] = type.split(/[:/]/);
+    const common: Properties = {};
+    if (cloud === "aws" && !GLOBAL.has(module ?? "")) common.region = this.#cloud.region;
+    if (cloud === "aws" && claimed.includes("tags")) common.tagsAll = { ...this.#config.defaultTags, ...inputs.tags };
+    return { ...inputs, ...common, ...returned };
+  }
+}
+
+const UNMARKED: Pick<Opened, "secrets" | "assets"> = { secrets: [], assets: [] };
+
+/** Errors as people should read them, with the cloud's own code. */
+async function reported<T>(work: () => T | Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (error instanceof CloudError) throw new Error(`${error.code}: ${error.message}`, { cause: error });
+    throw error;
+  }
+}
+
+/** `__defaults` is how the official providers remember what they filled in themselves. */
+function withoutDefaults(value: any): any {
+  if (Array.isArray(value)) return value.map(withoutDefaults);
+  if (typeof value !== "object" || value === null) return value;
+  const kept = Object.entries(value).filter(([key]) => key !== "__defaults");
+  return Object.fromEntries(kept.map(([key, item]) => [key, withoutDefaults(item)]));
+}
+
+const claims = ({ inputs }: ResourceType): ReadonlySet<string> => new Set(["region", ...inputs]);
+
+/** Paths of given inputs that nobody claims, such as `loggingConfig.logFormat` or `rules[].status`. */
+function* unclaimedInputs(value: unknown, claimed: ReadonlySet<string>, path = ""): Generator<string> {
+  if (value === undefined || value === null || claimed.has(path)) return;
+  const hasClaimsBeneath = path === "" || [...claimed].some((claim) => claim.startsWith(`${path}.`) || claim.startsWith(`${path}[]`));
+  if (!hasClaimsBeneath || typeof value !== "object") yield path;
+  else if (Array.isArray(value)) yield* new Set(value.flatMap((item) => [...unclaimedInputs(item, claimed, `${path}[]`)]));
+  else for (const [key, item] of Object.entries(value)) yield* unclaimedInputs(item, claimed, path === "" ? key : `${path}.${key}`);
+}
+
+/** With the physical name that the provider gives where the program does not: the same as before, if it gave that one too. */
+function physicallyNamed(inputs: Properties, before: Properties, name: string, { named }: ResourceType): Properties {
+  if (!named || (inputs[named.input] ?? undefined) !== undefined) return inputs;
+  if (givenByProvider(before[named.input], name)) return { ...inputs, [named.input]: before[named.input] };
+  const given = `${name}-${randomBytes(4).toString("hex").slice(0, 7)}`;
+  if (named.maxLength !== undefined && given.length > named.maxLength) {
+    throw new Error(
+      `${named.input}: the name "${name}" with 8 random characters is longer than ${named.maxLength}. Give it a shorter name, or set ${named.input}.`,
+    );
+  }
+  return { ...inputs, [named.input]: given };
+}
+
+function givenByProvider(physical: unknown, name: string): boolean {
+  return typeof physical === "string" && SUFFIX.test(physical) && physical.replace(SUFFIX, "") === name;
+}
+
+/** Whether the replacement has the name of what it replaces, so that both cannot exist at once. */
+function keepsItsName(inputs: Properties, name: string, replaces: string[], { named }: ResourceType): boolean {
+  return named !== undefined && replaces.length > 0 && !replaces.includes(named.input) && !givenByProvider(inputs[named.input], name);
+}
+
+const at = (value: any, path: string): unknown => path.split(".").reduce((holder, key) => holder?.[key], value);
+
+const only = (value: Properties, keys: readonly string[]): Properties => Object.fromEntries(keys.map((key) => [key, value[key]]));
