@@ -24,7 +24,7 @@ const failuresRoute = createRoute({
 
 const redriveRoute = createRoute({
   method: "post",
-  path: "/images/{key}{.+}/redrive",
+  path: "/images/{key}{.+/redrive}",
   summary: "Process an image again",
   request: { params: ImageKey },
   responses: { 202: json("It has begun", Accepted), 404: refusal("NOT_FOUND"), 409: refusal("CONFLICT"), ...ALWAYS },

@@ -17,7 +17,7 @@ const MOST_ROUNDS = 25;
 
 const statusRoute = createRoute({
   method: "get",
-  path: "/images/{key}{.+}/status",
+  path: "/images/{key}{.+/status}",
   summary: "What is known of an image",
   request: { params: ImageKey },
   responses: { 200: json("Its record", ImageRecord), 404: json("Nobody knows it", UnknownImage), ...ALWAYS },
@@ -49,7 +49,7 @@ const deleteRoute = createRoute({
 
 /** What is known of images, and their end. */
 export function imageRoutes(app: OpenAPIHono<ApiEnv>, options: ApiOptions): void {
-  const { uploads, variants, records, tags, clock, settings } = options;
+  const { uploads, variants, records, tags, workflow, clock, settings } = options;
 
   app.openapi(listRoute, async (c) => {
     const { limit, cursor: sealed, ...query } = c.req.valid("query");
@@ -91,7 +91,7 @@ export function imageRoutes(app: OpenAPIHono<ApiEnv>, options: ApiOptions): void
     const image = key === undefined ? undefined : ((await records.get(key)) ?? (await uploads.head(key)));
     if (key === undefined || !image || !maySee(c.get("caller"), image)) throw unknownImage();
     await uploads.delete([key]);
-    await cleanUp({ key, at: clock.now().toISOString() }, { variants, records, tags });
+    await cleanUp({ key, at: clock.now().toISOString() }, { uploads, variants, records, tags, workflow });
     return c.body(null, 204);
   });
 

@@ -42,9 +42,9 @@ export function describeApi(app: OpenAPIHono<ApiEnv>, { settings, version }: Api
   });
 }
 
-/** A key has slashes, which Hono is told by a pattern behind the parameter (`{key}{.+}`), and OpenAPI cannot be. */
+/** A key has slashes, which Hono is told by a pattern behind the parameter (`{key}{.+/status}`), and OpenAPI cannot be. */
 function withoutPatterns<Document extends { paths?: object | undefined }>(document: Document): Document {
-  const paths = Object.entries(document.paths ?? {}).map(([path, item]) => [path.replace("{.+}", ""), item]);
+  const paths = Object.entries(document.paths ?? {}).map(([path, item]) => [path.replace(/\{\.\+([^}]*)\}/, "$1"), item]);
   // Several methods of one path stay together: they were registered under the same pattern.
   return { ...document, paths: Object.fromEntries(paths) };
 }
