@@ -40,9 +40,9 @@ export async function readExif(tiff: Buffer | undefined, { gps }: { gps: boolean
   if (!tiff) return {};
   const pick = [...Object.keys(TEXTS), ...Object.keys(NUMBERS), ...TIMES, ...(gps ? POSITION : [])];
   const found: Record<string, unknown> =
-    (await exifr.parse(tiff, { pick, gps, translateValues: false, reviveValues: false, xmp: false, icc: false, iptc: false, jfif: false }).catch(
-      () => undefined,
-    )) ?? {};
+    (await exifr
+      .parse(tiff, { pick, gps, translateValues: false, reviveValues: false, xmp: false, icc: false, iptc: false, jfif: false })
+      .catch(() => undefined)) ?? {};
   const fields: Metadata["exif"] = {};
   for (const [tag, name] of Object.entries(TEXTS)) {
     const text = textOf(found[tag]);

@@ -1,5 +1,4 @@
 import { createHash } from "node:crypto";
-import { rgbaToThumbHash } from "thumbhash";
 import { ImageRefused } from "../failures.js";
 import type { PixelStatistics } from "../ports.js";
 import type { Fingerprint } from "../record.js";
@@ -12,6 +11,7 @@ import { type ImageLimits, readHeader } from "./inspect.js";
 import { isHarmless, refusalOf } from "./refusal.js";
 import { bytesSource } from "./source.js";
 import { dominantColor, measure } from "./statistics.js";
+import { thumbhash } from "./thumbhash.js";
 
 export interface RenderRequest {
   /** What to make, by name. */
@@ -47,9 +47,7 @@ const LABELS_SIDE = 1024;
 /** Vision services refuse pictures with a shorter side. */
 const LABELS_LEAST_SIDE = 80;
 /** Longest side of what the statistics are measured on. */
-const SURVEY_SIDE = 256;
-/** Longest side of what a thumbhash is made of: it keeps 7×7 waves at most. */
-const THUMBHASH_SIDE = 64;
+const SURVEY_SIDE = 192;
 const WHITE = "#ffffff";
 
 /**
@@ -84,31 +82,23 @@ async function renderUntil(deadline: Deadline, bytes: Buffer, { variants, limits
     Math.max(forLabels, within(original, SURVEY_SIDE).width / original.width, ...placements.map(({ placement }) => placement.scale)),
   );
   const upright = scaledBy(original, scale);
-  const decoded = await decode(
-    bytes,
-    header,
-    orientation >= 5 ? { width: upright.height, height: upright.width } : upright,
-    limits,
-    deadline,
-  );
-  const base = await orient(decoded, orientation);
+  const decoding = decode(bytes, header, orientation >= 5 ? { width: upright.height, height: upright.width } : upright, limits, deadline);
+  // The decoder has threads of its own: meanwhile this one counts.
+  const sha256 = createHash("sha256").update(bytes).digest("hex");
+  const base = await orient(await decoding, orientation);
 
-  const [survey, labels, ...renditions] = await Promise.all([
-    scaleTo(base, within(base, SURVEY_SIDE)),
+  const [{ statistics, ...seen }, labels, ...renditions] = await Promise.all([
+    survey(base),
     labelsImage ? renderLabelsImage(base, scaledBy(original, forLabels)) : undefined,
     ...placements.map(({ name, settings, placement }) => renderVariant(name, base, settings, placement)),
   ]);
-  const sketch = withAlpha(await scaleTo(survey, within(survey, THUMBHASH_SIDE)));
-  return {
-    renditions,
-    fingerprint: {
-      sha256: createHash("sha256").update(bytes).digest("hex"),
-      dominantColor: dominantColor(survey),
-      thumbhash: Buffer.from(rgbaToThumbHash(sketch.width, sketch.height, sketch.data)).toString("base64"),
-    },
-    statistics: measure(survey),
-    ...(labels && { labelsImage: labels }),
-  };
+  return { renditions, fingerprint: { sha256, ...seen }, statistics, ...(labels && { labelsImage: labels }) };
+}
+
+/** What the pixels as a whole are like: on a small copy, whose every pixel is looked at. */
+async function survey(base: Pixels): Promise<Omit<Fingerprint, "sha256"> & { statistics: PixelStatistics }> {
+  const picture = await scaleTo(base, within(base, SURVEY_SIDE));
+  return { dominantColor: dominantColor(picture), thumbhash: thumbhash(picture), statistics: measure(picture) };
 }
 
 /** The picture's size as the decoder sees it. Only a GIF's may differ from its header's: decoders distrust its logical screen. */
@@ -209,13 +199,6 @@ async function renderLabelsImage(base: Pixels, { width, height }: Size): Promise
     .jpeg({ quality: 85 })
     .toBuffer({ resolveWithObject: true });
   return { bytes: data, width: info.width, height: info.height };
-}
-
-function withAlpha({ data, width, height, channels }: Pixels): Pixels {
-  if (channels === 4) return { data, width, height, channels };
-  const rgba = Buffer.alloc(width * height * 4, 255);
-  for (let from = 0, to = 0; from < data.length; from += 3, to += 4) data.copy(rgba, to, from, from + 3);
-  return { data: rgba, width, height, channels: 4 };
 }
 
 /** The moment by which an image must be done. The decoder is told what is left, and for the cases that it does not watch there is a timer. */

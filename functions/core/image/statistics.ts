@@ -15,8 +15,6 @@ const HUES: readonly [end: number, Hue][] = [
   [345, "pink"],
   [360, "red"],
 ];
-/** Hue family of each whole degree. */
-const HUE_OF_DEGREE: readonly Hue[] = Array.from({ length: 361 }, (_, degree) => HUES.find(([end]) => degree < end)?.[1] ?? "red");
 
 /** Below these, a pixel's hue is noise: nearly grey, or nearly black. */
 const LEAST_SATURATION = 0.15;
@@ -26,63 +24,85 @@ const SHARP_STEP = 0.08;
 
 /** Measures a decoded picture. Transparent pixels count only as transparent. */
 export function measure({ data, width, height, channels }: Pixels): PixelStatistics {
-  const luma = new Float32Array(width * height);
-  const hues: Record<Hue, number> = { red: 0, orange: 0, yellow: 0, green: 0, cyan: 0, blue: 0, purple: 0, pink: 0 };
-  let [seen, opaque, hued, sum, squares, saturation] = [0, 0, 0, 0, 0, 0];
-  for (let pixel = 0, at = 0; pixel < luma.length; pixel++, at += channels) {
+  const count = width * height;
+  // Of transparent pixels: NaN, which also makes steps to them NaN.
+  const luma = new Float32Array(count);
+  const degrees = new Uint32Array(360);
+  let seen = 0;
+  let opaque = 0;
+  let hued = 0;
+  let sum = 0;
+  let squares = 0;
+  let saturation = 0;
+  for (let pixel = 0, at = 0; pixel < count; pixel++, at += channels) {
     const alpha = channels === 4 ? (data[at + 3] as number) : 255;
     if (alpha === 255) opaque++;
     if (alpha === 0) {
       luma[pixel] = Number.NaN;
       continue;
     }
-    const [red, green, blue] = [data[at] as number, data[at + 1] as number, data[at + 2] as number];
+    const red = data[at] as number;
+    const green = data[at + 1] as number;
+    const blue = data[at + 2] as number;
     const light = (0.2126 * red + 0.7152 * green + 0.0722 * blue) / 255;
     luma[pixel] = light;
     seen++;
     sum += light;
     squares += light * light;
     const most = Math.max(red, green, blue);
+    if (most === 0) continue;
     const chroma = most - Math.min(red, green, blue);
-    const saturated = most === 0 ? 0 : chroma / most;
-    saturation += saturated;
-    if (saturated >= LEAST_SATURATION && most >= LEAST_VALUE * 255) {
+    saturation += chroma / most;
+    if (chroma >= LEAST_SATURATION * most && most >= LEAST_VALUE * 255) {
       hued++;
-      hues[HUE_OF_DEGREE[Math.floor(hueOf(red, green, blue, most, chroma))] as Hue]++;
+      const degree = hueOf(red, green, blue, most, chroma);
+      degrees[degree] = (degrees[degree] as number) + 1;
     }
   }
-  if (hued > 0) for (const hue of Object.keys(hues) as Hue[]) hues[hue] = rounded(hues[hue] / hued);
   const mean = seen ? sum / seen : 0;
   return {
     brightness: rounded(mean),
     // Half black, half white deviates by 0.5: the most there is.
     contrast: rounded(seen ? Math.sqrt(Math.max(0, squares / seen - mean * mean)) / 0.5 : 0),
     saturation: rounded(seen ? saturation / seen : 0),
-    hues,
+    hues: familiesOf(degrees, hued),
     sharpness: rounded(meanStep(luma, width) / SHARP_STEP),
-    transparency: rounded(1 - opaque / luma.length),
+    transparency: rounded(1 - opaque / count),
   };
 }
 
-/** Degrees, 0 up to (not including) 360. */
+function familiesOf(degrees: Uint32Array, hued: number): PixelStatistics["hues"] {
+  const hues: Record<Hue, number> = { red: 0, orange: 0, yellow: 0, green: 0, cyan: 0, blue: 0, purple: 0, pink: 0 };
+  for (const [degree, pixels] of degrees.entries()) hues[HUES.find(([end]) => degree < end)?.[1] ?? "red"] += pixels;
+  for (const hue of Object.keys(hues) as Hue[]) hues[hue] = rounded(hued ? hues[hue] / hued : 0);
+  return hues;
+}
+
+/** Whole degrees, 0 to 359. */
 function hueOf(red: number, green: number, blue: number, most: number, chroma: number): number {
   const sixth = most === red ? (green - blue) / chroma : most === green ? 2 + (blue - red) / chroma : 4 + (red - green) / chroma;
-  return (sixth * 60 + 360) % 360;
+  return Math.floor(sixth < 0 ? sixth * 60 + 360 : sixth * 60) % 360;
 }
 
 /** Mean absolute difference of luma to the right and lower neighbours. */
 function meanStep(luma: Float32Array, width: number): number {
-  let [total, count] = [0, 0];
-  for (let pixel = 0; pixel < luma.length; pixel++) {
+  let total = 0;
+  let steps = 0;
+  for (let pixel = 0, column = 1; pixel < luma.length; pixel++, column++) {
     const here = luma[pixel] as number;
-    for (const neighbour of [(pixel + 1) % width === 0 ? Number.NaN : luma[pixel + 1], luma[pixel + width]]) {
-      const step = Math.abs(here - (neighbour ?? Number.NaN));
-      if (Number.isNaN(step)) continue;
-      total += step;
-      count++;
+    const right = column === width ? Number.NaN : Math.abs(here - (luma[pixel + 1] as number));
+    const below = Math.abs(here - (luma[pixel + width] ?? Number.NaN));
+    if (column === width) column = 0;
+    if (right >= 0) {
+      total += right;
+      steps++;
+    }
+    if (below >= 0) {
+      total += below;
+      steps++;
     }
   }
-  return count ? total / count : 0;
+  return steps ? total / steps : 0;
 }
 
 /** Four decimals, between 0 and 1: finer is noise, and this reads well in a record. */
