@@ -91,7 +91,7 @@ async function compile(
   const result = await esbuild
     .build({
       absWorkingDir: ROOT,
-      entryPoints: [path.resolve(ROOT, entry)],
+      entryPoints: [path.isAbsolute(entry) ? entry : `./${entry}`],
       outfile: "index.mjs",
       write: false,
       bundle: true,

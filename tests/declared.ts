@@ -1,0 +1,163 @@
+import * as pulumi from "@pulumi/pulumi";
+import runtimeState from "@pulumi/pulumi/runtime/state.js";
+import { withRejections } from "../local/engine/rejections.js";
+
+/** A resource as the program declared it. */
+export interface Declared {
+  urn: string;
+  /** `"aws:sqs/queue:Queue"` */
+  type: string;
+  /** Logical name. */
+  name: string;
+  inputs: Record<string, any>;
+  /** Logical name of the component that it belongs to. */
+  parent: string | undefined;
+  /** Logical names of what has to be there before. */
+  after: string[];
+  retainOnDelete: boolean;
+  secretOutputs: string[];
+}
+
+export interface DeclareOptions {
+  /** `"image-pipeline:cloud"` → value. */
+  config?: Record<string, string>;
+  /** Answers of functions, by token: `"aws:s3/getBucketNotification:getBucketNotification"`. */
+  functions?: Record<string, Record<string, unknown>>;
+}
+
+/** The account and region of everything that is declared here. */
+export const ACCOUNT = "123456789012";
+export const REGION = "eu-west-1";
+
+/**
+ * The inputs of everything that `program` declares, exactly: type (`queuePolicy` for `aws:sqs/queuePolicy:QueuePolicy`) → logical name → inputs.
+ * Components themselves are left out. Rejects with whatever the program throws, or an input rejects with.
+ */
+export async function declared(program: () => unknown, options?: DeclareOptions): Promise<Record<string, Record<string, any>>> {
+  const byType: Record<string, Record<string, any>> = {};
+  for (const { type, name, inputs } of await recorded(program, options)) {
+    const token = type.split(":").at(-1) ?? type;
+    const key = `${token.charAt(0).toLowerCase()}${token.slice(1)}`;
+    byType[key] = { ...byType[key], [name]: inputs };
+  }
+  return byType;
+}
+
+/** Everything that `program` declares, in that order, with what Pulumi is told beside the inputs. */
+export async function recorded(program: () => unknown, { config = {}, functions = {} }: DeclareOptions = {}): Promise<Declared[]> {
+  const resources: Declared[] = [];
+  await withLocalStorage(async () => {
+    let rejected: { error: unknown } | undefined;
+    const fail = (error: unknown) => {
+      rejected ??= { error };
+    };
+    await withRejections(fail, async () => {
+      await pulumi.runtime.setMocks(mocks(functions), "image-pipeline", "test");
+      pulumi.runtime.setAllConfig(config);
+      record(resources);
+      await pulumi.runtime.runInPulumiStack(async () => {
+        await program();
+        return {};
+      });
+      await pulumi.runtime.disconnect();
+    });
+    if (rejected) throw rejected.error;
+  });
+  return resources;
+}
+
+// Internal to the SDK: keeps this program's runtime apart from that of other tests in the process.
+const { withLocalStorage } = runtimeState as unknown as { withLocalStorage(work: () => Promise<void>): Promise<void> };
+
+function mocks(functions: Record<string, Record<string, unknown>>): pulumi.runtime.Mocks {
+  return {
+    newResource: ({ type, name, inputs }) => ({ id: physical(name, inputs), state: { ...inputs, ...outputs(type, name, inputs) } }),
+    call({ token, inputs }) {
+      const answer = { ...FUNCTIONS, ...functions }[token];
+      if (!answer) throw new Error(`The test does not say what ${token} answers.`);
+      return { ...inputs, ...answer };
+    },
+  };
+}
+
+const FUNCTIONS: Record<string, Record<string, unknown>> = {
+  "aws:index/getCallerIdentity:getCallerIdentity": { accountId: ACCOUNT, arn: `arn:aws:iam::${ACCOUNT}:user/somebody`, userId: "somebody" },
+  "aws:index/getPartition:getPartition": { partition: "aws", dnsSuffix: "amazonaws.com" },
+  "aws:index/getRegion:getRegion": { region: REGION, name: REGION },
+};
+
+const physical = (name: string, inputs: Record<string, any>): string => inputs.name ?? inputs.bucket ?? name;
+
+/** What the cloud would add. */
+function outputs(type: string, logical: string, inputs: Record<string, any>): Record<string, unknown> {
+  const name = physical(logical, inputs);
+  const arn = (service: string, resource: string) => `arn:aws:${service}:${REGION}:${ACCOUNT}:${resource}`;
+  switch (type) {
+    case "aws:s3/bucket:Bucket":
+      return { bucket: name, arn: `arn:aws:s3:::${name}` };
+    case "aws:iam/role:Role":
+      return { name, arn: `arn:aws:iam::${ACCOUNT}:role/${name}` };
+    case "aws:lambda/function:Function": {
+      const invoke = `arn:aws:apigateway:${REGION}:lambda:path/2015-03-31/functions/${arn("lambda", `function:${name}`)}/invocations`;
+      return { name, arn: arn("lambda", `function:${name}`), invokeArn: invoke };
+    }
+    case "aws:sqs/queue:Queue":
+      return { name, arn: arn("sqs", name), url: `https://sqs.${REGION}.amazonaws.com/${ACCOUNT}/${name}` };
+    case "aws:sns/topic:Topic":
+      return { name, arn: arn("sns", name) };
+    case "aws:dynamodb/table:Table":
+      return { name, arn: arn("dynamodb", `table/${name}`) };
+    case "aws:cloudwatch/logGroup:LogGroup":
+      return { name, arn: arn("logs", `log-group:${name}`) };
+    case "aws:cloudwatch/eventRule:EventRule":
+      return { name, arn: arn("events", `rule/${name}`) };
+    case "aws:cloudwatch/metricAlarm:MetricAlarm":
+      return { name, arn: arn("cloudwatch", `alarm:${name}`) };
+    case "aws:sfn/stateMachine:StateMachine":
+      return { name, arn: arn("states", `stateMachine:${name}`) };
+    case "aws:ssm/parameter:Parameter":
+      return { name, arn: arn("ssm", `parameter/${name}`) };
+    case "aws:apigatewayv2/api:Api":
+      return { name, apiEndpoint: `https://${name}.execute-api.${REGION}.amazonaws.com`, executionArn: arn("execute-api", name) };
+    case "pulumi-nodejs:dynamic:Resource":
+      return { key: "a-key-that-was-generated" };
+    default:
+      return {};
+  }
+}
+
+interface Request {
+  getType(): string;
+  getName(): string;
+  getParent(): string;
+  getCustom(): boolean;
+  getDependenciesList(): string[];
+  getRetainondelete(): boolean;
+  getAdditionalsecretoutputsList(): string[];
+  getObject(): never;
+}
+
+/** The mocks are not told of a resource's options: the request is. */
+function record(resources: Declared[]): void {
+  const monitor = pulumi.runtime.getMonitor() as unknown as {
+    registerResource(request: Request, callback: (error: unknown, response: { getUrn(): string }) => void): Promise<void>;
+  };
+  const register = monitor.registerResource.bind(monitor);
+  const nameOf = (urn: string) => urn.split("::").at(-1) ?? urn;
+  monitor.registerResource = (request, callback) =>
+    register(request, (error, response) => {
+      if (!error && request.getCustom()) {
+        resources.push({
+          urn: response.getUrn(),
+          type: request.getType(),
+          name: request.getName(),
+          inputs: pulumi.runtime.deserializeProperties(request.getObject()),
+          parent: request.getParent() ? nameOf(request.getParent()) : undefined,
+          after: request.getDependenciesList().map(nameOf).sort(),
+          retainOnDelete: request.getRetainondelete(),
+          secretOutputs: request.getAdditionalsecretoutputsList(),
+        });
+      }
+      callback(error, response);
+    });
+}
