@@ -8,7 +8,7 @@ import { HELP, type Options, parseOptions } from "./options.js";
 import { Product } from "./product.js";
 import { Progress } from "./progress.js";
 import { block } from "./report.js";
-import { samples, surprises } from "./samples.js";
+import { samples, surprises, type Work } from "./samples.js";
 
 const ROOT = join(import.meta.dirname, "..");
 const log = (line = "") => process.stderr.write(`${line}\n`);
@@ -98,7 +98,7 @@ async function run(options: Options): Promise<number | undefined> {
 /** Sends the files, or the samples, through the pipeline; whether all ended as they had to. */
 async function processPhotos(product: Product, options: Options, seenBefore: boolean): Promise<boolean> {
   if (seenBefore && !options.once) return true;
-  const work = options.files.length ? options.files.map((path) => ({ path, expected: undefined })) : await samples();
+  const work: Work[] = options.files.length ? options.files.map((path) => ({ path })) : await samples();
   let good = true;
   await inParallel(work, 3, async ({ path, expected }) => {
     // A sample that is there from an earlier start is processed anew; a person's own file is never overwritten unasked.

@@ -13,8 +13,14 @@ export interface Expectation {
 
 const FOLDER = join(import.meta.dirname, "..", "samples");
 
+/** A file to process and, for a sample, what it must end as. */
+export interface Work {
+  path: string;
+  expected?: Expectation;
+}
+
 /** The sample photos, in the order of `expected.json`. */
-export async function samples(): Promise<{ path: string; expected: Expectation }[]> {
+export async function samples(): Promise<Work[]> {
   const expected: Record<string, Expectation> = JSON.parse(await readFile(join(FOLDER, "expected.json"), "utf8"));
   return Object.entries(expected).map(([file, expectation]) => ({ path: join(FOLDER, file), expected: expectation }));
 }

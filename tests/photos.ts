@@ -1,7 +1,7 @@
-import sharp from "sharp";
+import sharp, { type Sharp } from "sharp";
 
 /** A picture with something in it: a sky, a sun, hills and grain, so that codecs and taggers have work to do. Deterministic. */
-export async function photo(width = 800, height = 600, { alpha = false, seed = 1 } = {}): Promise<sharp.Sharp> {
+export async function photo(width = 800, height = 600, { alpha = false, seed = 1 } = {}): Promise<Sharp> {
   const channels = alpha ? 4 : 3;
   const pixels = Buffer.alloc(width * height * channels);
   let state = seed >>> 0 || 1;

@@ -9,6 +9,8 @@ export interface Answer {
   body: any;
 }
 
+type RequestBody = NonNullable<RequestInit["body"]>;
+
 export interface Ticket {
   key: string;
   statusUrl: string;
@@ -37,7 +39,7 @@ export class Client {
   async call(
     method: string,
     path: string,
-    init: { json?: unknown; form?: FormData; headers?: Record<string, string>; key?: string | false; body?: BodyInit } = {},
+    init: { json?: unknown; form?: FormData; headers?: Record<string, string>; key?: string | false; body?: RequestBody } = {},
   ): Promise<Answer> {
     const key = init.key ?? this.target.key;
     const response = await fetch(new URL(path, this.target.url), {
@@ -61,7 +63,7 @@ export class Client {
   upload(name: string, bytes: Uint8Array, fields: Record<string, string> = {}, type = "application/octet-stream"): Promise<Answer> {
     const form = new FormData();
     for (const [field, value] of Object.entries(fields)) form.append(field, value);
-    form.append("file", new Blob([bytes as BlobPart], { type }), name);
+    form.append("file", new Blob([new Uint8Array(bytes)], { type }), name);
     return this.call("POST", "/upload", { form });
   }
 
@@ -77,10 +79,10 @@ export class Client {
   ): Promise<Response> {
     const url = change.url ?? ticket.url;
     if (!ticket.fields)
-      return fetch(url, { method: ticket.method, headers: { ...ticket.headers, ...change.headers }, body: bytes as BodyInit });
+      return fetch(url, { method: ticket.method, headers: { ...ticket.headers, ...change.headers }, body: bytes as RequestBody });
     const form = new FormData();
     for (const [name, value] of Object.entries({ ...ticket.fields, ...change.fields })) form.append(name, value);
-    form.append("file", new Blob([bytes as BlobPart]));
+    form.append("file", new Blob([new Uint8Array(bytes)]));
     return fetch(url, { method: ticket.method, body: form });
   }
 
