@@ -1,8 +1,8 @@
-import type * as cloudwatch from "@pulumi/aws/cloudwatch/index.js";
-import type * as iam from "@pulumi/aws/iam/index.js";
+import * as cloudwatch from "@pulumi/aws/cloudwatch/index.js";
+import * as iam from "@pulumi/aws/iam/index.js";
 import type * as lambda from "@pulumi/aws/lambda/index.js";
-import type * as sfn from "@pulumi/aws/sfn/index.js";
-import type * as pulumi from "@pulumi/pulumi";
+import * as sfn from "@pulumi/aws/sfn/index.js";
+import * as pulumi from "@pulumi/pulumi";
 import type { Settings } from "../../functions/core/settings.js";
 import { Component, type Transform } from "../core/component.js";
 import { InvalidArgument } from "../core/errors.js";

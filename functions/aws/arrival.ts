@@ -1,5 +1,6 @@
 import { z } from "zod";
-import type { ObjectStore, Run } from "../core/ports.js";
+import type { ObjectStore } from "../core/ports.js";
+import type { Arrival } from "../core/stages/validate.js";
 
 const BucketEvent = z.looseObject({
   "detail-type": z.string(),
@@ -15,14 +16,6 @@ const BucketEvent = z.looseObject({
     }),
   }),
 });
-
-/** An object has come into the uploads, as EventBridge (or a redrive) tells it. */
-export interface Arrival extends Run {
-  /** Bytes. */
-  size?: number;
-  /** When it was written, ISO 8601. */
-  at: string;
-}
 
 /** An object has gone. */
 export interface Departure {

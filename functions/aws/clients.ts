@@ -1,6 +1,7 @@
 import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import { S3Client } from "@aws-sdk/client-s3";
 import { SFNClient } from "@aws-sdk/client-sfn";
+import { SNSClient } from "@aws-sdk/client-sns";
 import { SQSClient } from "@aws-sdk/client-sqs";
 import { SSMClient } from "@aws-sdk/client-ssm";
 import { DynamoDBDocumentClient } from "@aws-sdk/lib-dynamodb";
@@ -32,6 +33,8 @@ export const dynamodb = () =>
 
 /** The endpoint is the region's, not the queue URL's, so that one setting redirects it like every other service. */
 export const sqs = () => new SQSClient({ ...retries, requestHandler: short, useQueueUrlAsEndpoint: false });
+
+export const sns = () => new SNSClient({ ...retries, requestHandler: short });
 
 export const ssm = () => new SSMClient({ ...retries, requestHandler: short });
 

@@ -8,6 +8,7 @@ import {
 } from "@aws-sdk/client-sqs";
 import { z } from "zod";
 import type { DeadLetter, DeadLetters } from "../core/ports.js";
+import { messageOf } from "./refusals.js";
 
 /** Seconds that a message is out of others' sight while one reader walks the queue; what a reader forgets comes back after them. */
 const OUT_OF_SIGHT = 30;
@@ -104,7 +105,10 @@ function letterOf({ Body = "", MessageAttributes, Attributes }: Message): DeadLe
   const sentAt = new Date(Number(Attributes?.SentTimestamp ?? 0)).toISOString();
   const body = parsed(Body);
   const parked = Parked.safeParse(body);
-  if (parked.success) return { ...parked.data, event: parked.data.event };
+  if (parked.success) {
+    const { key, event, error, at } = parked.data;
+    return { key, event, error: { code: error.code, message: messageOf(error.message) }, at };
+  }
   const undelivered = Undelivered.safeParse(body);
   const code = MessageAttributes?.ERROR_CODE?.StringValue ?? (undelivered.success ? "UNDELIVERED" : "UNREADABLE");
   const message = MessageAttributes?.ERROR_MESSAGE?.StringValue ?? "The message says nothing of why it is here.";

@@ -19,6 +19,8 @@ const VARIABLES = {
   TAGS_TABLE: name,
   /** URL of the queue for work that could not be done. */
   DEAD_LETTERS_URL: z.url(),
+  /** ARN of the topic that results are announced on. */
+  TOPIC_ARN: name,
   /** ARN of the state machine. */
   WORKFLOW_ARN: name,
   /** Name of the parameter that holds the API's key. */

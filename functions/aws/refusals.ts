@@ -19,12 +19,12 @@ const Refusal = z.object({
  *
  * @param key The object that was looked at, where it is not the one of the event.
  */
-export async function refusing<Result>(work: () => Promise<Result>, key?: () => string | undefined): Promise<Result> {
+export async function refusing<Result>(work: () => Promise<Result>, key?: string): Promise<Result> {
   try {
     return await work();
   } catch (error) {
     if (!(error instanceof ImageRefused)) throw error;
-    throw Object.assign(new Error(JSON.stringify({ ...error.failure, ...(key?.() && { key: key() }) })), { name: error.name });
+    throw Object.assign(new Error(JSON.stringify({ ...error.failure, key })), { name: error.name });
   }
 }
 

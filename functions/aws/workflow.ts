@@ -1,7 +1,8 @@
 import { randomUUID } from "node:crypto";
 import { type SFNClient, StartExecutionCommand } from "@aws-sdk/client-sfn";
 import type { ObjectInfo, Workflow } from "../core/ports.js";
-import { type Arrival, arrivalOf } from "./arrival.js";
+import type { Arrival } from "../core/stages/validate.js";
+import { arrivalOf } from "./arrival.js";
 
 /** The state machine. */
 export class StepFunctionsWorkflow implements Workflow {
