@@ -1,16 +1,36 @@
 import { openAsBlob } from "node:fs";
 import { basename, extname } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
+import type { ImageRecord } from "../functions/core/record.js";
+
+/** Why a file is not processed: a code of the pipeline's, or of the store's. */
+interface Refusal {
+  code: string;
+  message: string;
+}
+
+interface Ticket {
+  key: string;
+  method: string;
+  url: string;
+  headers?: Record<string, string>;
+  fields?: Record<string, string>;
+}
+
+/** The record of an image that is no longer being processed. */
+type Ended = ImageRecord & { status: "completed" | "failed" };
+
+const hasEnded = (record: ImageRecord): record is Ended => record.status !== "processing";
 
 /** What became of one file. */
 export interface Outcome {
   /** The file's name, without its folder. */
   file: string;
-  status: "completed" | "failed" | "refused";
+  status: "completed" | "failed" | "refused" | "unknown";
   /** The record, where the pipeline took the file. */
-  record?: Record<string, any>;
+  record?: ImageRecord;
   /** Why it did not complete. */
-  failure?: { code: string; message: string };
+  failure?: Refusal;
   /** From the first request to the result, milliseconds. */
   took: number;
 }
@@ -42,26 +62,28 @@ export class Product {
     const bytes = await openAsBlob(path);
     // What has no known ending goes by the commonest type: the pipeline decides by content, and says so where it is something else.
     const contentType = TYPES[extname(file).toLowerCase()] ?? "image/jpeg";
-    const asked = await this.#call("POST", "/uploads", {
+    const asked = await this.#call<Ticket & Refusal>("POST", "/uploads", {
       filename: file,
       contentType,
       size: bytes.size,
       overwrite: options.overwrite ?? false,
     });
-    if (asked.status !== 201) return ended({ status: "refused", failure: asked.body });
+    if (asked.status !== 201) return ended({ status: "refused", failure: { code: asked.body.code, message: asked.body.message } });
     const ticket = asked.body;
     const sent = await this.#send(ticket, bytes);
     if (!sent.ok) {
       return ended({ status: "refused", failure: { code: `STORE_${sent.status}`, message: (await sent.text()).slice(0, 300) } });
     }
     const record = await this.#result(ticket.key);
+    if (!record)
+      return ended({
+        status: "unknown",
+        failure: { code: "NO_RESULT", message: `None came within ${PATIENCE_MS / 1_000} seconds; GET /failures may tell why.` },
+      });
     return ended({ status: record.status, record, ...(record.failure ? { failure: record.failure } : {}) });
   }
 
-  async #send(
-    ticket: { method: string; url: string; headers?: Record<string, string>; fields?: Record<string, string> },
-    bytes: Blob,
-  ): Promise<Response> {
+  async #send(ticket: Ticket, bytes: Blob): Promise<Response> {
     if (!ticket.fields) return fetch(ticket.url, { method: ticket.method, headers: ticket.headers ?? {}, body: bytes, ...this.#abort() });
     const form = new FormData();
     for (const [name, value] of Object.entries(ticket.fields)) form.append(name, value);
@@ -69,24 +91,19 @@ export class Product {
     return fetch(ticket.url, { method: ticket.method, body: form, ...this.#abort() });
   }
 
-  async #result(key: string): Promise<Record<string, any>> {
+  /** `undefined` when none came in time. @throws Error when the API answers with neither a record nor "not (yet) known". */
+  async #result(key: string): Promise<Ended | undefined> {
     const deadline = Date.now() + PATIENCE_MS;
     for (let wait = 50; ; wait = Math.min(wait * 1.5, 1_000)) {
-      const { status, body } = await this.#call("GET", `/images/${key.split("/").map(encodeURIComponent).join("/")}/status`);
-      if (status === 200 && body.status !== "processing") return body;
+      const { status, body } = await this.#call<ImageRecord>("GET", `/images/${key.split("/").map(encodeURIComponent).join("/")}/status`);
+      if (status === 200 && hasEnded(body)) return body;
       if (status !== 200 && status !== 404) throw new Error(`The status of ${key} is answered with ${status}: ${JSON.stringify(body)}`);
-      if (Date.now() > deadline) {
-        return {
-          key,
-          status: "failed",
-          failure: { code: "NO_RESULT", message: `No result came within ${PATIENCE_MS / 1000} seconds; GET /failures may tell why.` },
-        };
-      }
+      if (Date.now() > deadline) return undefined;
       await pause(wait, undefined, this.#abort());
     }
   }
 
-  async #call(method: string, path: string, json?: unknown): Promise<{ status: number; body: any }> {
+  async #call<Body>(method: string, path: string, json?: unknown): Promise<{ status: number; body: Body }> {
     const response = await fetch(new URL(path, this.url), {
       method,
       headers: {
@@ -96,7 +113,7 @@ export class Product {
       ...(json === undefined ? {} : { body: JSON.stringify(json) }),
       ...this.#abort(),
     });
-    return { status: response.status, body: await response.json() };
+    return { status: response.status, body: (await response.json()) as Body };
   }
 
   #abort(): { signal?: AbortSignal } {

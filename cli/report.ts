@@ -12,11 +12,11 @@ export function block(outcome: Outcome, out: NodeJS.WriteStream): string {
     lines.push(
       [
         `${record.width} × ${record.height} ${String(record.format).toUpperCase()}`,
-        bytes(record.size),
+        bytes(record.size ?? 0),
         record.colorSpace,
         record.hasAlpha ? "alpha" : "",
-        record.frames > 1 ? `${record.frames} frames` : "",
-        record.orientation > 1 ? `turned (EXIF ${record.orientation})` : "",
+        (record.frames ?? 1) > 1 ? `${record.frames} frames` : "",
+        (record.orientation ?? 1) > 1 ? `turned (EXIF ${record.orientation})` : "",
         record.dominantColor,
       ]
         .filter(Boolean)
@@ -26,7 +26,7 @@ export function block(outcome: Outcome, out: NodeJS.WriteStream): string {
       lines.push(
         `labels      ${record.tags
           .slice(0, 5)
-          .map((tag: any) => `${tag.name} ${Math.round(tag.confidence)} %`)
+          .map((tag) => `${tag.name} ${Math.round(tag.confidence)} %`)
           .join(", ")}`,
       );
     }

@@ -27,10 +27,10 @@ export async function samples(): Promise<Work[]> {
 
 /** What is not as expected, in words; nothing when all is. */
 export function surprises(outcome: Outcome, expected: Expectation): string[] {
-  const seen: Expectation = {
+  const seen: Partial<Expectation> = {
+    ...outcome.record,
     status: outcome.status,
     ...(outcome.failure ? { code: outcome.failure.code } : {}),
-    ...(outcome.record ?? {}),
   };
   return (Object.keys(expected) as (keyof Expectation)[])
     .filter((name) => seen[name] !== expected[name])
