@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { Engine, type GraphEntry } from "./engine/engine.js";
-import type { Severity } from "./engine/monitor.js";
+import type { Log } from "./engine/log.js";
 import type { Program } from "./engine/program.js";
 import { StackState } from "./engine/state.js";
 import type { Progress, Summary } from "./engine/steps.js";
@@ -14,6 +14,7 @@ import type { Properties, Service } from "./kernel/service.js";
 
 export type { GraphEntry } from "./engine/engine.js";
 export { type Failure, ProgramFailed } from "./engine/failures.js";
+export type { Log, Severity } from "./engine/log.js";
 export type { Program } from "./engine/program.js";
 export { readStackConfig, type StackConfig, StackConfigUnusable } from "./engine/stack-config.js";
 export { StateUnusable } from "./engine/state.js";
@@ -44,7 +45,8 @@ export interface StackOptions {
   /** What else the cloud is to be: faults, backoff, clock. */
   cloud?: Pick<EmbeddedCloudOptions, "faults" | "backoff" | "clock" | "account">;
   onProgress?(progress: Progress): void;
-  onLog?(severity: Severity, message: string, urn: string): void;
+  /** Told what the program logs. */
+  onLog?: Log;
 }
 
 /** A stack that runs on an embedded cloud. */

@@ -8,7 +8,10 @@ import { assetKind } from "./envelopes.js";
 export async function hashed(wire: unknown): Promise<any> {
   if (typeof wire !== "object" || wire === null) return wire;
   if (Array.isArray(wire)) return Promise.all(wire.map(hashed));
-  if (assetKind(wire)) return { ...wire, hash: await contentHash(wire) };
+  if (assetKind(wire)) {
+    const { assets, ...rest } = wire as Properties;
+    return { ...rest, ...(assets && { assets: await hashed(assets) }), hash: await contentHash(wire) };
+  }
   return Object.fromEntries(await Promise.all(Object.entries(wire).map(async ([key, item]) => [key, await hashed(item)] as const)));
 }
 

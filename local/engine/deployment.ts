@@ -4,7 +4,7 @@ import { differences, same } from "./difference.js";
 import { open, plain, seal } from "./envelopes.js";
 import { type Failure, failureOf } from "./failures.js";
 import type { Goal } from "./goal.js";
-import type { ReadRequest, Requests, Severity } from "./monitor.js";
+import type { ReadRequest, Requests } from "./monitor.js";
 import { fromTheTop, needs } from "./order.js";
 import { carryOver, parsePath, touches } from "./property-path.js";
 import { isProvider, type Provider, type Providers } from "./providers.js";
@@ -25,7 +25,6 @@ export interface DeploymentContext {
   state: StackState;
   providers: Providers;
   steps: Steps;
-  log(severity: Severity, message: string, urn: string): void;
 }
 
 /** One run of a program against what exists: every registration is compared with the resource of before and becomes a step. */
@@ -92,10 +91,6 @@ export class Deployment implements Requests {
       const { message } = error as Error;
       throw new Error(message.includes(token) ? message : `${token}: ${message}`, { cause: error });
     }
-  }
-
-  log(severity: Severity, message: string, urn: string): void {
-    this.#context.log(severity, message, urn);
   }
 
   refused(error: unknown, about?: { type: string; name: string; urn?: string; parent?: string }): void {
@@ -262,9 +257,12 @@ function isProtected(what: "deleted" | "replaced"): Error {
 
 async function checked(provider: Provider, urn: string, olds: Properties, news: Properties): Promise<Properties> {
   const { inputs = news, failures = [] } = (await provider.check?.(urn, olds, news)) ?? {};
-  if (failures.length > 0)
-    throw new Error(failures.map(({ property, reason }) => (property ? `${property}: ${reason}` : reason)).join("; "));
-  return inputs;
+  if (failures.length === 0) return inputs;
+  const lines = [...new Set(failures.map(({ reason }) => reason))].map((reason) => {
+    const properties = failures.filter((failure) => failure.reason === reason && failure.property !== "").map(({ property }) => property);
+    return properties.length > 0 ? `${properties.join(", ")}: ${reason}` : reason;
+  });
+  throw new Error(lines.join("; "));
 }
 
 /** The inputs with what they had before wherever changes are to be ignored. */

@@ -2,6 +2,7 @@ import type * as pulumi from "@pulumi/pulumi";
 import requireFromString from "require-from-string";
 import type { Properties } from "../kernel/service.js";
 import { conceal, open } from "./envelopes.js";
+import type { Log } from "./log.js";
 
 /** Whether resources of this type bring their provider along, as source text among their inputs. */
 export const isDynamic = (type: string): boolean => /^pulumi-nodejs:dynamic[/:]/.test(type);
@@ -13,13 +14,13 @@ export const isDynamic = (type: string): boolean => /^pulumi-nodejs:dynamic[/:]/
 export class DynamicProvider implements pulumi.provider.Provider {
   readonly #config: Readonly<Record<string, string>>;
   readonly #project: string;
-  readonly #warn: (message: string) => void;
+  readonly #log: Log;
   readonly #providers = new Map<string, Promise<pulumi.dynamic.ResourceProvider>>();
 
-  constructor({ project, config, warn }: { project: string; config: Readonly<Record<string, string>>; warn: (message: string) => void }) {
+  constructor({ project, config, onLog }: { project: string; config: Readonly<Record<string, string>>; onLog: Log }) {
     this.#project = project;
     this.#config = config;
-    this.#warn = warn;
+    this.#log = onLog;
   }
 
   async check(_urn: string, olds: Properties, news: Properties): Promise<pulumi.provider.CheckResult> {
@@ -46,7 +47,7 @@ export class DynamicProvider implements pulumi.provider.Provider {
     const before = opened(olds);
     const provider = await this.#provider(value);
     if (!provider.update) {
-      this.#warn(`${urn} has changed, and its dynamic provider has no update(): on a real deployment it would lose its outputs.`);
+      this.#log("warning", "It has changed, and its dynamic provider has no update(): a real deployment would lose its outputs.", urn);
     }
     const { outs = {} } = provider.update ? ((await provider.update(id, before, { ...value })) ?? {}) : { outs: { ...before, ...value } };
     return { outs: sealed(outs, value, news) };

@@ -3,7 +3,8 @@ import { Deployment } from "./deployment.js";
 import { DynamicProvider } from "./dynamic.js";
 import { conceal, containsSecret, masked, plain } from "./envelopes.js";
 import { failureOf, ProgramFailed } from "./failures.js";
-import { MonitorServer, type Severity } from "./monitor.js";
+import type { Log } from "./log.js";
+import { MonitorServer } from "./monitor.js";
 import { inOrderOfCreation } from "./order.js";
 import { evaluate, type Program } from "./program.js";
 import { isProvider, type ProviderFactory, Providers } from "./providers.js";
@@ -21,7 +22,7 @@ export interface EngineOptions {
   state: StackState;
   provider: ProviderFactory;
   onProgress?(progress: Progress): void;
-  onLog?(severity: Severity, message: string, urn: string): void;
+  onLog?: Log;
 }
 
 /** A resource as the program declared it. Secrets are in Pulumi's envelope, unreadable; assets in theirs. */
@@ -46,9 +47,8 @@ export class Engine {
 
   constructor(options: EngineOptions) {
     this.#options = options;
-    const { project, config } = options;
-    const warn = (message: string) => options.onLog?.("warning", message, "");
-    this.#providers = new Providers(options.provider, new DynamicProvider({ project, config, warn }), config);
+    const { project, config, onLog = () => {} } = options;
+    this.#providers = new Providers(options.provider, new DynamicProvider({ project, config, onLog }), config);
     this.#steps = new Steps(options.state, this.#providers, (progress) => options.onProgress?.(progress));
   }
 
@@ -68,10 +68,10 @@ export class Engine {
     const deployment = this.#deployment();
     const monitor = new MonitorServer(deployment);
     try {
-      const { project, stack, config, secretConfig = [] } = this.#options;
+      const { project, stack, config, secretConfig = [], onLog = () => {} } = this.#options;
       const onError = (error: unknown) => isEnding(error) || deployment.refused(error);
-      const engine = await monitor.start();
-      await evaluate(program, { project, stack, config, secretConfig, engine, givenUp: deployment.failed, onError }).catch(onError);
+      const settings = { project, stack, config, secretConfig, givenUp: deployment.failed, onError, onLog };
+      await evaluate(program, { ...settings, monitor: await monitor.start() }).catch(onError);
     } finally {
       monitor.stop();
     }
@@ -110,9 +110,8 @@ export class Engine {
   }
 
   #deployment(): Deployment {
-    const { project, stack, state, onLog } = this.#options;
-    const log = (severity: Severity, message: string, urn: string) => onLog?.(severity, message, urn);
-    return new Deployment({ project, stack, state, providers: this.#providers, steps: this.#steps, log });
+    const { project, stack, state } = this.#options;
+    return new Deployment({ project, stack, state, providers: this.#providers, steps: this.#steps });
   }
 }
 

@@ -1,7 +1,5 @@
 import grpc from "@grpc/grpc-js";
 import type callbacks from "@pulumi/pulumi/proto/callback_pb.js";
-import engineServices from "@pulumi/pulumi/proto/engine_grpc_pb.js";
-import engine from "@pulumi/pulumi/proto/engine_pb.js";
 import resourceServices from "@pulumi/pulumi/proto/resource_grpc_pb.js";
 import resources from "@pulumi/pulumi/proto/resource_pb.js";
 import empty from "google-protobuf/google/protobuf/empty_pb.js";
@@ -16,7 +14,6 @@ export interface Requests {
   registerOutputs(urn: string, outputs: Properties): Promise<void>;
   read(request: ReadRequest): Promise<{ urn: string; outputs: Properties }>;
   invoke(token: string, args: Properties, provider: string): Promise<Properties>;
-  log(severity: Severity, message: string, urn: string): void;
   /** Told of every request that failed before it reached one of the others. */
   refused(error: Error, about: { type: string; name: string }): void;
 }
@@ -32,22 +29,17 @@ export interface ReadRequest {
   additionalSecretOutputs: string[];
 }
 
-export type Severity = "debug" | "info" | "warning" | "error";
-
 const FEATURES = new Set(["secrets", "resourceReferences", "aliasSpecs", "deletedWith", "transforms", "parameterization"]);
-const SEVERITIES: readonly Severity[] = ["debug", "info", "warning", "error"];
 
-/** Pulumi's ResourceMonitor and Engine, as a program reaches them: gRPC on a free port of 127.0.0.1. */
+/** Pulumi's ResourceMonitor, as a program reaches it: gRPC on a free port of 127.0.0.1. */
 export class MonitorServer {
   readonly #server = new grpc.Server({ "grpc.max_receive_message_length": -1, "grpc.max_send_message_length": -1 });
   readonly #transforms = new Transforms();
   readonly #requests: Requests;
-  #stack = "";
 
   constructor(requests: Requests) {
     this.#requests = requests;
     this.#server.addService(resourceServices.ResourceMonitorService, this.#monitor());
-    this.#server.addService(engineServices.EngineService, this.#engine());
   }
 
   /** @returns its address, `127.0.0.1:PORT`. */
@@ -85,22 +77,6 @@ export class MonitorServer {
       registerResourceHook: unimplemented("Resource hooks"),
       registerErrorHook: unimplemented("Error hooks"),
       getDeploymentInfo: unimplemented("GetDeploymentInfo"),
-    };
-  }
-
-  #engine(): grpc.UntypedServiceImplementation {
-    return {
-      log: unary((request: engine.LogRequest) => {
-        this.#requests.log(SEVERITIES[request.getSeverity()] ?? "info", request.getMessage(), request.getUrn());
-        return new empty.Empty();
-      }),
-      getRootResource: unary(() => new engine.GetRootResourceResponse().setUrn(this.#stack)),
-      setRootResource: unary((request: engine.SetRootResourceRequest) => {
-        this.#stack = request.getUrn();
-        return new engine.SetRootResourceResponse();
-      }),
-      requirePulumiVersion: unary(() => new engine.RequirePulumiVersionResponse()),
-      startDebugging: unary(() => new empty.Empty()),
     };
   }
 

@@ -146,7 +146,9 @@ export class Bench {
   }
 
   async clear(): Promise<void> {
-    await Promise.all(this.#stacks.map((stack) => stack.stop()));
+    await Promise.all(this.#stacks.splice(0).map((stack) => stack.stop()));
     if (this.#folder) await rm(this.#folder, { recursive: true, force: true });
+    this.#folder = undefined;
+    this.things = new Things();
   }
 }
