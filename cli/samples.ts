@@ -27,7 +27,7 @@ export async function samples(): Promise<Work[]> {
 
 /** What is not as expected, in words; nothing when all is. */
 export function surprises(outcome: Outcome, expected: Expectation): string[] {
-  const seen: Partial<Expectation> = {
+  const seen: Record<string, unknown> = {
     ...outcome.record,
     status: outcome.status,
     ...(outcome.failure ? { code: outcome.failure.code } : {}),
