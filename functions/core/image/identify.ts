@@ -74,8 +74,9 @@ function identifyBrands(bytes: Buffer): Identity {
 function identifyText(bytes: Buffer): string {
   const text = bytes.toString("utf8").replace(/^\uFEFF/, "");
   // The cut may fall within a character, which decodes to U+FFFD.
+  const whole = bytes.length === IDENTIFYING_BYTES ? text.slice(0, -1) : text;
   // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what tells binary from text
-  if (/[\x00-\x08\x0e-\x1f]/.test(text) || text.slice(0, -1).includes("\uFFFD")) return "of no known image format";
+  if (/[\x00-\x08\x0e-\x1f]/.test(text) || whole.includes("\uFFFD")) return "of no known image format";
   if (/<svg[\s>]/i.test(text)) return "an SVG document";
   if (/^\s*<(!doctype html|html)/i.test(text)) return "an HTML document";
   if (/^\s*<\?xml/i.test(text)) return "an XML document";
