@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
-import { extname } from "node:path";
+import { basename, extname } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 import type { PageAsset, PageAssets } from "../functions/core/api/page.js";
@@ -23,7 +23,6 @@ export async function buildPage(): Promise<PageAssets> {
     entryPoints: ["page.ts", "style.css", "icon.svg"],
     absWorkingDir: SOURCES,
     outdir: "/assets",
-    entryNames: "[name]-[hash]",
     bundle: true,
     minify: true,
     format: "esm",
@@ -35,9 +34,7 @@ export async function buildPage(): Promise<PageAssets> {
     tsconfigRaw: {},
     write: false,
   });
-  const assets = outputFiles.map(
-    ({ path, text }) => [`/assets/${path.split(/[/\\]/).at(-1)}`, asset(path, text, "public, max-age=31536000, immutable")] as const,
-  );
+  const assets = outputFiles.map(({ path, text }) => named(basename(path), text));
   const document = await readFile(new URL("index.html", import.meta.url), "utf8");
   const linked = document.replaceAll(/"\.\/([\w-]+)\.(\w+)"/g, (reference, name: string, kind: string) => {
     const extension = kind === "ts" ? "js" : kind;
@@ -46,6 +43,13 @@ export async function buildPage(): Promise<PageAssets> {
     return `"${path}"`;
   });
   return Object.fromEntries([["/", asset("index.html", linked, "no-cache")] as const, ...assets].sort(([a], [b]) => (a < b ? -1 : 1)));
+}
+
+/** Named by the bytes alone: esbuild's own hashes also depend on where its inputs lie. */
+function named(file: string, body: string): [path: string, asset: PageAsset] {
+  const extension = extname(file);
+  const made = asset(file, body, "public, max-age=31536000, immutable");
+  return [`/assets/${basename(file, extension)}-${made.hash.slice(0, 12)}${extension}`, made];
 }
 
 function asset(path: string, body: string, cacheControl: string): PageAsset {

@@ -23,6 +23,7 @@ const GUARDED = ["/upload", "/uploads", "/images/*", "/failures"];
 const healthRoute = createRoute({
   method: "get",
   path: "/health",
+  operationId: "getHealth",
   summary: "Is it up, and which version?",
   security: [],
   responses: { 200: json("It is", z.object({ status: z.literal("ok"), version: z.string() })) },

@@ -13,6 +13,7 @@ const MOST_LETTERS = 100;
 const failuresRoute = createRoute({
   method: "get",
   path: "/failures",
+  operationId: "listFailures",
   summary: "What could not be done, and which images were refused",
   request: { query: FailuresQuery },
   responses: {
@@ -25,6 +26,7 @@ const failuresRoute = createRoute({
 const redriveRoute = createRoute({
   method: "post",
   path: "/images/{key}{.+/redrive}",
+  operationId: "redriveImage",
   summary: "Process an image again",
   request: { params: ImageKey },
   responses: { 202: json("It has begun", Accepted), 404: refusal("NOT_FOUND"), 409: refusal("CONFLICT"), ...ALWAYS },

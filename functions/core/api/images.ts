@@ -18,6 +18,7 @@ const MOST_ROUNDS = 25;
 const statusRoute = createRoute({
   method: "get",
   path: "/images/{key}{.+/status}",
+  operationId: "getStatus",
   summary: "What is known of an image",
   request: { params: ImageKey },
   responses: { 200: json("Its record", ImageRecord), 404: json("Nobody knows it", UnknownImage), ...ALWAYS },
@@ -26,6 +27,7 @@ const statusRoute = createRoute({
 const imageRoute = createRoute({
   method: "get",
   path: "/images/{key}{.+}",
+  operationId: "getImage",
   summary: "An image's record, with time-limited links to its pictures",
   request: { params: ImageKey },
   responses: { 200: json("Its record and links", ImageDetails), 404: refusal("NOT_FOUND"), ...ALWAYS },
@@ -34,6 +36,7 @@ const imageRoute = createRoute({
 const listRoute = createRoute({
   method: "get",
   path: "/images",
+  operationId: "listImages",
   summary: "Images, newest first",
   request: { query: ImagesQuery },
   responses: { 200: json("One page", Images), 400: refusal("INVALID_QUERY", "INVALID_CURSOR"), 403: refusal("FORBIDDEN"), ...ALWAYS },
@@ -42,6 +45,7 @@ const listRoute = createRoute({
 const deleteRoute = createRoute({
   method: "delete",
   path: "/images/{key}{.+}",
+  operationId: "deleteImage",
   summary: "Delete an image: original, variants, record and tags",
   request: { params: ImageKey },
   responses: { 204: { description: "It is gone" }, 404: refusal("NOT_FOUND"), ...ALWAYS },

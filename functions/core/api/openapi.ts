@@ -5,6 +5,7 @@ import { json } from "./schemas.js";
 const documentRoute: RouteConfig = {
   method: "get",
   path: "/openapi.json",
+  operationId: "getDocument",
   summary: "This document",
   security: [],
   responses: { 200: json("OpenAPI 3.1", z.looseObject({ openapi: z.string() })) },
@@ -13,6 +14,7 @@ const documentRoute: RouteConfig = {
 const pageRoute: RouteConfig = {
   method: "get",
   path: "/",
+  operationId: "getPage",
   summary: "The page",
   security: [],
   responses: {

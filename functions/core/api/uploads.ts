@@ -24,6 +24,7 @@ const REFUSALS = {
 const uploadRoute = createRoute({
   method: "post",
   path: "/upload",
+  operationId: "upload",
   summary: "Upload an image through the API",
   description: "For files that fit into one request of this host; `POST /uploads` is for all.",
   request: { body: { required: true, content: { "multipart/form-data": { schema: UploadForm } } } },
@@ -37,6 +38,7 @@ const uploadRoute = createRoute({
 const ticketRoute = createRoute({
   method: "post",
   path: "/uploads",
+  operationId: "createTicket",
   summary: "Get a ticket to upload an image straight to the store",
   description: "With `fields`, send multipart: the fields first, then the part `file`. Otherwise send the bytes with `headers`.",
   request: { body: { required: true, content: { "application/json": { schema: TicketRequest } } } },

@@ -23,7 +23,11 @@ describe("Authorization by key", () => {
     for (const key of [false, "wrong", `${KEY}x`, KEY.slice(0, -1), ""] as const) {
       for (const [method, path] of GUARDED) {
         const { status, headers, body } = await call(method, path, { key });
-        assert.deepEqual([status, headers.get("www-authenticate"), body.code], [401, "Bearer", "UNAUTHORIZED"], `${method} ${path} with ${key}`);
+        assert.deepEqual(
+          [status, headers.get("www-authenticate"), body.code],
+          [401, "Bearer", "UNAUTHORIZED"],
+          `${method} ${path} with ${key}`,
+        );
       }
       for (const path of ["/", "/health", "/openapi.json"]) assert.equal((await call("GET", path, { key })).status, 200);
     }
@@ -99,7 +103,12 @@ describe("Authorization by token", () => {
   type Cloud = ReturnType<typeof cloud>;
   const now = (clock: Cloud["clock"]) => Math.floor(clock.now().getTime() / 1000);
 
-  function token({ clock }: Cloud, sub: string | undefined, claims: { iss?: string; aud?: string; exp?: number | null; nbf?: number } = {}, key = keys.privateKey) {
+  function token(
+    { clock }: Cloud,
+    sub: string | undefined,
+    claims: { iss?: string; aud?: string; exp?: number | null; nbf?: number } = {},
+    key = keys.privateKey,
+  ) {
     const { iss = issuer, aud = audience, exp = now(clock) + 300, ...rest } = claims;
     const jwt = new SignJWT({ iss, aud, ...(sub !== undefined && { sub }), ...(exp !== null && { exp }), ...rest });
     return jwt.setProtectedHeader({ alg: "ES256", kid: "1" }).sign(key);
@@ -194,11 +203,23 @@ describe("Authorization by token", () => {
     const key = await token(it, "ada");
     for (const query of ["", "?user=ada", "?tag=Cat", "?status=completed", "?tag=Cat&limit=1", "?limit=1"]) {
       const { body } = await it.call("GET", `/images${query}`, { key });
-      assert.deepEqual(body.items.map((item: { key: string }) => item.key), ["uploads/ada/a.png"], query);
+      assert.deepEqual(
+        body.items.map((item: { key: string }) => item.key),
+        ["uploads/ada/a.png"],
+        query,
+      );
     }
     for (const other of ["uploads/grace/b.png", "uploads/c.png"]) {
-      for (const [method, action] of [["GET", ""], ["GET", "/status"], ["DELETE", ""], ["POST", "/redrive"]] as const) {
-        const [there, missing] = [await it.call(method, `/images/${other}${action}`, { key }), await it.call(method, `/images/uploads/nothing${action}`, { key })];
+      for (const [method, action] of [
+        ["GET", ""],
+        ["GET", "/status"],
+        ["DELETE", ""],
+        ["POST", "/redrive"],
+      ] as const) {
+        const [there, missing] = [
+          await it.call(method, `/images/${other}${action}`, { key }),
+          await it.call(method, `/images/uploads/nothing${action}`, { key }),
+        ];
         assert.equal(there.status, 404, `${method} ${other}${action}`);
         assert.deepEqual(there.body, missing.body, "nothing tells them from what does not exist");
       }
@@ -227,8 +248,14 @@ describe("Authorization by token", () => {
     }
     const key = await token(it, "ada");
     const { body } = await it.call("GET", "/failures", { key });
-    assert.deepEqual(body.deadLetters.map((letter: { key: string }) => letter.key), ["uploads/ada/a.png"]);
-    assert.deepEqual(body.images.map((image: { key: string }) => image.key), ["uploads/ada/a.png"]);
+    assert.deepEqual(
+      body.deadLetters.map((letter: { key: string }) => letter.key),
+      ["uploads/ada/a.png"],
+    );
+    assert.deepEqual(
+      body.images.map((image: { key: string }) => image.key),
+      ["uploads/ada/a.png"],
+    );
     assert.equal((await it.call("POST", "/images/uploads/grace/b.png/redrive", { key })).status, 404);
     assert.equal(it.deadLetters.letters.length, 3, "what is another's stays parked");
     assert.equal((await it.call("POST", "/images/uploads/ada/a.png/redrive", { key })).status, 202);

@@ -20,7 +20,9 @@ describe("GET /failures", () => {
     const { status, body } = await call("GET", "/failures");
     assert.equal(status, 200);
     assert.deepEqual(body, {
-      deadLetters: [{ key: "uploads/parked.png", error: { code: "INTERNAL", message: "The table was throttled." }, at: "2026-11-01T12:00:00.000Z" }],
+      deadLetters: [
+        { key: "uploads/parked.png", error: { code: "INTERNAL", message: "The table was throttled." }, at: "2026-11-01T12:00:00.000Z" },
+      ],
       images: [second, first],
     });
     assert.equal(deadLetters.letters.length, 1, "looking takes nothing away");
@@ -52,8 +54,13 @@ describe("POST /images/{key}/redrive", () => {
     const { status, body } = await call("POST", "/images/uploads/cat.png/redrive");
     assert.equal(status, 202);
     assert.deepEqual(body, { key: "uploads/cat.png", statusUrl: "/images/uploads/cat.png/status" });
-    assert.deepEqual(workflow.started, [{ object: await uploads.head("uploads/cat.png"), event: letter("uploads/cat.png", "2026-11-01T12:05:00.000Z").event }]);
-    assert.deepEqual(deadLetters.letters.map(({ key }) => key), ["uploads/other.png"]);
+    assert.deepEqual(workflow.started, [
+      { object: await uploads.head("uploads/cat.png"), event: letter("uploads/cat.png", "2026-11-01T12:05:00.000Z").event },
+    ]);
+    assert.deepEqual(
+      deadLetters.letters.map(({ key }) => key),
+      ["uploads/other.png"],
+    );
   });
 
   it("processes an image again of which nothing is parked: failed, completed, or never seen", async () => {

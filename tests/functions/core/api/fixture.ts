@@ -1,4 +1,4 @@
-import { createApi, type ApiOptions } from "../../../../functions/core/api/app.js";
+import { type ApiOptions, createApi } from "../../../../functions/core/api/app.js";
 import type { ImageRecord, Tag } from "../../../../functions/core/record.js";
 import type { AuthSettings, Settings } from "../../../../functions/core/settings.js";
 import { memoryPorts } from "../memory-ports.js";
@@ -58,14 +58,18 @@ export function api({ auth, ...options }: Partial<ApiOptions> & { auth?: AuthSet
   async function call(method: string, path: string, { json, form, body, headers, key = KEY }: Request = {}): Promise<Answer> {
     const response = await app.request(`http://photos.example${path}`, {
       method,
-      headers: { ...(key === false ? {} : { authorization: `Bearer ${key}` }), ...(json === undefined ? {} : { "content-type": "application/json" }), ...headers },
+      headers: {
+        ...(key === false ? {} : { authorization: `Bearer ${key}` }),
+        ...(json === undefined ? {} : { "content-type": "application/json" }),
+        ...headers,
+      },
       ...(json === undefined ? {} : { body: JSON.stringify(json) }),
       ...(form ? { body: formData(form) } : {}),
       ...(body === undefined ? {} : { body }),
     });
     const text = await response.text();
     const isJson = response.headers.get("content-type")?.includes("json");
-    return { status: response.status, headers: response.headers, body: isJson ? JSON.parse(text) : text };
+    return { status: response.status, headers: response.headers, body: isJson && text ? JSON.parse(text) : text };
   }
 
   /** An image that has gone its way: object, variant, record and tags. */
@@ -85,7 +89,7 @@ export function api({ auth, ...options }: Partial<ApiOptions> & { auth?: AuthSet
     };
     const finished = await ports.records.finish(run, { completion }, at);
     if (finished === "stale") throw new Error(`${key} has a result already.`);
-    await ports.tags.replace(finished.record, tags);
+    await ports.tags.replace({ key, uploadedAt: at, ...owner }, tags);
     return finished.record;
   }
 
@@ -106,12 +110,12 @@ export function api({ auth, ...options }: Partial<ApiOptions> & { auth?: AuthSet
 }
 
 export function file(name: string, bytes: Uint8Array = BYTES.png): File {
-  return new File([bytes as BlobPart], name);
+  return new File([bytes as Uint8Array<ArrayBuffer>], name);
 }
 
 function formData(form: NonNullable<Request["form"]>): FormData {
   const data = new FormData();
-  for (const [name, values] of Object.entries(form)) for (const value of [values].flat()) data.append(name, value as string);
+  for (const [name, values] of Object.entries(form)) for (const value of [values].flat()) data.append(name, value);
   return data;
 }
 

@@ -91,7 +91,8 @@ describe("GET /images", () => {
       assert.equal(status, 200, JSON.stringify(body));
       return body as { items: { key: string }[]; cursor?: string };
     };
-    const names = async (query: string) => (await list(query)).items.map(({ key }) => key.slice("uploads/".length, -".png".length)).join(" ");
+    const names = async (query: string) =>
+      (await list(query)).items.map(({ key }) => key.slice("uploads/".length, -".png".length)).join(" ");
     return { ...cloud, list, names };
   }
 
@@ -148,7 +149,10 @@ describe("GET /images", () => {
       clock.pass(1);
     }
     const { items, cursor } = await list("?tag=Cat&status=completed&limit=3");
-    assert.deepEqual(items.map(({ key }) => key), ["uploads/5.png", "uploads/4.png", "uploads/2.png"]);
+    assert.deepEqual(
+      items.map(({ key }) => key),
+      ["uploads/5.png", "uploads/4.png", "uploads/2.png"],
+    );
     assert.ok(cursor);
   });
 
@@ -158,7 +162,11 @@ describe("GET /images", () => {
       await completed(`${index}.png`);
       clock.pass(1);
     }
-    for (const [query, count] of [["", 20], ["?limit=1", 1], ["?limit=100", 25]] as const) {
+    for (const [query, count] of [
+      ["", 20],
+      ["?limit=1", 1],
+      ["?limit=100", 25],
+    ] as const) {
       const { body } = await call("GET", `/images${query}`);
       assert.deepEqual([body.items.length, "cursor" in body], [count, count < 25]);
     }

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { BYTES, api, file, logged } from "./fixture.js";
+import { api, BYTES, file, logged } from "./fixture.js";
 
 describe("POST /upload", () => {
   it("stores the file under its name, announces it, and says where its status is", async () => {
@@ -126,7 +126,10 @@ describe("POST /upload", () => {
     const text = await call("POST", "/upload", { body: "hello", headers: { "content-type": "text/plain" } });
     assert.deepEqual([text.status, text.body.code], [415, "UNSUPPORTED_MEDIA_TYPE"]);
     assert.match(text.body.message, /multipart\/form-data/);
-    const broken = await call("POST", "/upload", { body: "--x\r\nnothing", headers: { "content-type": "multipart/form-data; boundary=x" } });
+    const broken = await call("POST", "/upload", {
+      body: "--x\r\nnothing",
+      headers: { "content-type": "multipart/form-data; boundary=x" },
+    });
     assert.deepEqual([broken.status, broken.body.code], [400, "MALFORMED_BODY"]);
     assert.equal((await call("POST", "/upload")).body.code, "NO_FILE");
   });
@@ -138,7 +141,9 @@ describe("POST /upload", () => {
   });
 
   it("refuses a file above the pipeline's own limit", async () => {
-    const { status, body } = await api().call("POST", "/upload", { form: { file: file("big.png", Buffer.concat([BYTES.png, Buffer.alloc(20_000)])) } });
+    const { status, body } = await api().call("POST", "/upload", {
+      form: { file: file("big.png", Buffer.concat([BYTES.png, Buffer.alloc(20_000)])) },
+    });
     assert.deepEqual([status, body.code, body.limit], [413, "SIZE_LIMIT", 20_000]);
   });
 
@@ -176,7 +181,12 @@ describe("POST /uploads", () => {
       expiresAt: "2026-11-01T12:15:00.000Z",
     });
     assert.deepEqual(asked, [{ key: body.key, contentType: "image/png", size: 16, overwrite: false, lifetime: 900, user: "ada" }]);
-    assert.deepEqual(await records.get(body.key), { key: body.key, user: "ada", status: "processing", uploadedAt: "2026-11-01T12:00:00.000Z" });
+    assert.deepEqual(await records.get(body.key), {
+      key: body.key,
+      user: "ada",
+      status: "processing",
+      uploadedAt: "2026-11-01T12:00:00.000Z",
+    });
   });
 
   it("is refused for a name that is taken, unless overwriting is asked for", async () => {
