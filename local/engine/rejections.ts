@@ -1,38 +1,40 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 
-type Listener = NodeJS.UnhandledRejectionListener;
-
-/** What the program that is running here wants to be told. */
+/** What the program that runs here wants to be told. */
 const program = new AsyncLocalStorage<(error: unknown) => void>();
 
-let running = 0;
-let others: Listener[] = [];
+let attached = false;
 
 /**
  * Runs a program whose promises may be rejected with nobody waiting for them, as an error thrown within `apply` is: that is the program's
- * failure, not the process's. Rejections of anything else go where they would have gone.
+ * failure, not the process's. Once it has ended, what it left behind may still be rejected, and is nobody's business any more.
  */
 export async function withRejections<T>(onRejection: (error: unknown) => void, work: () => Promise<T>): Promise<T> {
-  if (running++ === 0) {
-    others = process.listeners("unhandledRejection");
-    process.removeAllListeners("unhandledRejection");
-    process.on("unhandledRejection", listener);
-  }
+  attach();
+  let over = false;
   try {
-    return await program.run(onRejection, work);
+    return await program.run((error) => {
+      if (!over) onRejection(error);
+    }, work);
   } finally {
     // Rejections are reported after the microtasks in which they happened.
     await new Promise((resolve) => setImmediate(resolve));
-    if (--running === 0) {
-      process.off("unhandledRejection", listener);
-      for (const other of others) process.on("unhandledRejection", other);
-    }
+    over = true;
   }
 }
 
-const listener: Listener = (reason, promise) => {
-  const onRejection = program.getStore();
-  if (onRejection) onRejection(reason);
-  else if (others.length === 0) throw reason;
-  else for (const other of others) other(reason, promise);
-};
+/**
+ * Rejections of anything but programs must reach whoever listens for them, or end the process where nobody does; a listener of our own would
+ * change that. So the event itself is kept from being emitted, and only where it comes from a program.
+ */
+function attach(): void {
+  if (attached) return;
+  attached = true;
+  const emit = process.emit as (event: string | symbol, ...args: unknown[]) => boolean;
+  process.emit = function (this: NodeJS.Process, event: string | symbol, ...args: unknown[]): boolean {
+    const onRejection = event === "unhandledRejection" ? program.getStore() : undefined;
+    if (!onRejection) return emit.call(this, event, ...args);
+    onRejection(args[0]);
+    return true;
+  } as typeof process.emit;
+}
