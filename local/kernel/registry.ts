@@ -28,9 +28,9 @@ export class ResourceRegistry implements Registry {
       this.#byType.set(resource.type, ofType);
     }
     ofType.set(resource.id, resource);
-    // Satellites such as a topic's policy carry the ARN of what they belong to, not their own.
+    // A topic's policy or a rule's target is given the ARN of something else.
     const arn: unknown = resource.outputs.arn;
-    if (typeof arn === "string" && !(this.#byArn.has(arn) && resource.inputs.arn === arn)) this.#byArn.set(arn, resource);
+    if (typeof arn === "string" && resource.inputs.arn !== arn) this.#byArn.set(arn, resource);
   }
 
   remove({ type, id }: Resource): void {

@@ -205,6 +205,8 @@ export class Authority {
     }
     if (principal.kind === "service") {
       keys.set("aws:principalservicename", principal.service);
+      // A key of the past, which only the services of then still set; the default policy of SNS topics rests on it.
+      if (principal.service === "cloudwatch.amazonaws.com") keys.set("aws:sourceowner", account);
       if (principal.source) {
         keys.set("aws:sourcearn", principal.source);
         keys.set("aws:sourceaccount", parseArn(principal.source)?.account || account);
