@@ -81,6 +81,7 @@ export default function apigatewayv2(): Service {
     const line =
       stage?.inputs.accessLogSettings &&
       accessLine(stage.inputs.accessLogSettings.format, { ...exchange, response, latency: cloud.now().getTime() - time.getTime() });
+    count(apiId, response.status, cloud);
     if (stage && line) void cloud.busy(writeAccessLog(stage, line, cloud));
     return { ...response, headers: { "apigw-requestid": exchange.requestId, ...response.headers } };
   };
@@ -392,6 +393,23 @@ function timeout(milliseconds: number): { elapsed: Promise<undefined>; cancel: (
     timer = setTimeout(() => resolve(undefined), milliseconds);
   });
   return { elapsed, cancel: () => clearTimeout(timer) };
+}
+
+/** The metrics of one request. A cloud without CloudWatch has APIs all the same. */
+function count(apiId: string, status: number, cloud: Cloud): void {
+  const values = { Count: 1, "4xx": status >= 400 && status < 500 ? 1 : 0, "5xx": status >= 500 ? 1 : 0 };
+  const MetricData = Object.entries(values).map(([MetricName, Value]) => ({
+    MetricName,
+    Value,
+    Unit: "Count",
+    Dimensions: [{ Name: "ApiId", Value: apiId }],
+  }));
+  const as = { kind: "service", service: "apigateway.amazonaws.com", source: executionArn(apiId, cloud) } as const;
+  void cloud.busy(
+    cloud
+      .call({ service: "monitoring", operation: "PutMetricData", input: { Namespace: "AWS/ApiGateway", MetricData }, as })
+      .catch(() => {}),
+  );
 }
 
 async function writeAccessLog(stage: Resource, line: string, cloud: Cloud): Promise<void> {

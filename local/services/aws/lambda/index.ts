@@ -1,10 +1,11 @@
 import { randomUUID } from "node:crypto";
 import path from "node:path";
-import type { Cloud } from "../../../kernel/cloud.js";
+import type { Call, Cloud } from "../../../kernel/cloud.js";
 import {
   CloudError,
   type Operation,
   type PolicyDocument,
+  type Principal,
   type Properties,
   type Resource,
   type ResourceType,
@@ -44,7 +45,9 @@ export default function lambda({ concurrency: limit = 10, idle = 300 }: LambdaOp
 
   const deploy = async (inputs: Properties, cloud: Cloud): Promise<Properties> => {
     const arn = arnOf(inputs.name, cloud);
-    assumed({ role: inputs.role, name: inputs.name, arn }, cloud);
+    const { principal } = assumed({ role: inputs.role, name: inputs.name, arn }, cloud);
+    const target: string | undefined = inputs.deadLetterConfig?.targetArn;
+    if (target) await mayPark(target, principal, cloud);
     const code = await unpack(await zipOf(inputs.code), packages);
     concurrency.reserve(inputs.name, reservation(inputs));
     live(configOf(inputs, arn, code.root), cloud);
@@ -69,6 +72,7 @@ export default function lambda({ concurrency: limit = 10, idle = 300 }: LambdaOp
       "loggingConfig",
       "tracingConfig.mode",
       "reservedConcurrentExecutions",
+      "deadLetterConfig.targetArn",
       "tags",
     ],
     replacedBy: ["name", "packageType"],
@@ -104,15 +108,11 @@ export default function lambda({ concurrency: limit = 10, idle = 300 }: LambdaOp
     return { lambda, resource };
   };
 
-  const count = (cloud: Cloud, FunctionName: string, metrics: Record<string, number>) => {
-    void FunctionName, cloud, metrics;
-  };
-
   const operations: Record<string, Operation> = {
     Invoke: {
       needs: (input, cloud) => [{ action: "lambda:InvokeFunction", resource: arnOf(reference(input).name, cloud) }],
       async handle(input, { cloud, requestId }) {
-        const { lambda } = find(input, cloud);
+        const { lambda, resource } = find(input, cloud);
         const event = eventOf(input);
         const type = input.InvocationType ?? "RequestResponse";
         if (type === "DryRun") return { StatusCode: 204 };
@@ -128,16 +128,16 @@ export default function lambda({ concurrency: limit = 10, idle = 300 }: LambdaOp
               as: { kind: "service", service: "lambda.amazonaws.com", source: lambda.config.arn },
             },
             retry: { attempts: config.maximumRetryAttempts ?? 2, maxAge: config.maximumEventAgeInSeconds ?? 21_600 },
+            undeliverable: (error) => deadLetter(lambda.config, resource, event, requestId, error, cloud),
           });
           return { StatusCode: 202 };
         }
-        const name = lambda.config.name;
         const outcome = await cloud.busy(lambda.invoke(event, requestId)).catch((error) => {
-          if (error.code === "TooManyRequestsException") count(cloud, name, { Throttles: 1 });
+          if (error.code === "TooManyRequestsException") count(lambda.config, { Throttles: 1 }, cloud);
           throw error;
         });
         const failed = outcome.status !== "success";
-        count(cloud, name, { Invocations: 1, Errors: failed ? 1 : 0, Duration: outcome.duration });
+        count(lambda.config, { Invocations: 1, Errors: failed ? 1 : 0, Duration: outcome.duration }, cloud);
         return {
           StatusCode: 200,
           ExecutedVersion: "$LATEST",
@@ -157,11 +157,17 @@ export default function lambda({ concurrency: limit = 10, idle = 300 }: LambdaOp
         const release = await concurrency.take(name);
         const outcome = await lambda.run(input.Payload, input.RequestId ?? randomUUID(), release);
         const failed = outcome.status !== "success";
-        count(cloud, name, { Invocations: 1, Errors: failed ? 1 : 0, Duration: outcome.duration });
+        count(lambda.config, { Invocations: 1, Errors: failed ? 1 : 0, Duration: outcome.duration }, cloud);
         // A status of 500 makes it worth another attempt.
         if (failed) throw new CloudError(outcome.errorType ?? "Unhandled", outcome.payload, 500);
         return {};
       },
+    },
+
+    /** Whether the caller may do something that a function will do later. */
+    CheckPermission: {
+      needs: ({ action, resource }) => [{ action, resource }],
+      handle: async () => ({}),
     },
 
     GetFunction: {
@@ -381,6 +387,64 @@ function eventOf({ Payload, InvocationType }: Properties): string {
   return event;
 }
 
+/** The metrics of one invocation. A cloud without CloudWatch has functions all the same. */
+function count({ name, arn }: FunctionConfig, values: Record<string, number>, cloud: Cloud): void {
+  const Dimensions = [{ Name: "FunctionName", Value: name }];
+  const MetricData = Object.entries(values).map(([MetricName, Value]) => ({
+    ...{ MetricName, Value, Dimensions },
+    Unit: MetricName === "Duration" ? "Milliseconds" : "Count",
+  }));
+  const as = { kind: "service", service: "lambda.amazonaws.com", source: arn } as const;
+  void cloud.busy(
+    cloud.call({ service: "monitoring", operation: "PutMetricData", input: { Namespace: "AWS/Lambda", MetricData }, as }).catch(() => {}),
+  );
+}
+
+// --- dead letters
+
+const isTopic = (target: string) => target.split(":")[2] === "sns";
+
+/** @throws CloudError when the function's role may not write to the target of its dead letters */
+async function mayPark(target: string, as: Principal, cloud: Cloud): Promise<void> {
+  if (!/^arn:[^:]+:(sqs|sns):[^:]+:\d{12}:[\w-]+$/.test(target))
+    throw invalid(`deadLetterConfig.targetArn is "${target}": it must be the ARN of a queue or a topic.`);
+  const [action, what] = isTopic(target) ? ["sns:Publish", "Publish on SNS"] : ["sqs:SendMessage", "SendMessage on SQS"];
+  await cloud.call({ service: "lambda", operation: "CheckPermission", input: { action, resource: target }, as }).catch(() => {
+    throw invalid(`The provided execution role does not have permissions to call ${what}`);
+  });
+}
+
+/** What is done with an event that all attempts failed on. */
+function deadLetter(
+  config: FunctionConfig,
+  { inputs }: Resource,
+  event: string,
+  requestId: string,
+  { message }: { message: string },
+  cloud: Cloud,
+): Call | undefined {
+  const target: string | undefined = inputs.deadLetterConfig?.targetArn;
+  if (!target) return undefined;
+  const text = (StringValue: string) => ({ DataType: "String", StringValue });
+  const MessageAttributes = {
+    RequestID: text(requestId),
+    ErrorCode: { DataType: "Number", StringValue: "200" },
+    ErrorMessage: text(errorMessage(message).slice(0, 1024)),
+  };
+  const as = assumed(config, cloud).principal;
+  if (isTopic(target)) return { service: "sns", operation: "Publish", input: { TopicArn: target, Message: event, MessageAttributes }, as };
+  const QueueUrl = cloud.resources.byArn(target)?.outputs.url;
+  return { service: "sqs", operation: "SendMessage", input: { QueueUrl, MessageBody: event, MessageAttributes }, as };
+}
+
+function errorMessage(payload: string): string {
+  try {
+    return JSON.parse(payload).errorMessage || payload;
+  } catch {
+    return payload;
+  }
+}
+
 // --- permissions
 
 const permissionType: ResourceType = {
@@ -419,6 +483,7 @@ const invokeConfigType: ResourceType = {
 
 /** The function policy that the declared permissions make up. */
 function policyOf(resource: string, cloud: Cloud): PolicyDocument | undefined {
+  if (!/^arn:[^:]+:lambda:[^:]+:\d{12}:function:/.test(resource)) return undefined;
   const { name } = reference({ FunctionName: resource });
   const Statement = cloud.resources
     .all(PERMISSION)

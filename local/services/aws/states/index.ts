@@ -450,6 +450,29 @@ function transition(machine: Machine, execution: string, arn: string, { type, de
   cloud.trace.add({ kind: "execution", subject: machine.name, text: `${execution.slice(0, 36)} ${text}`, detail });
 }
 
-function count(machine: Machine, execution: Execution, cloud: Cloud): void {
-  void machine, execution, cloud;
+/** The metrics of an execution that has ended. A cloud without CloudWatch has state machines all the same. */
+function count({ arn }: Machine, { status, startDate, stopDate }: Execution, cloud: Cloud): void {
+  const Dimensions = [{ Name: "StateMachineArn", Value: arn }];
+  const ended = {
+    SUCCEEDED: "ExecutionsSucceeded",
+    FAILED: "ExecutionsFailed",
+    TIMED_OUT: "ExecutionsTimedOut",
+    ABORTED: "ExecutionsAborted",
+  };
+  const counted = Object.entries(ended).map(([each, MetricName]) => ({
+    MetricName,
+    Dimensions,
+    Value: each === status ? 1 : 0,
+    Unit: "Count",
+  }));
+  const duration = (stopDate as Date).getTime() - startDate.getTime();
+  const MetricData = [
+    ...counted,
+    { MetricName: "ExecutionsStarted", Dimensions, Value: 1, Unit: "Count" },
+    { MetricName: "ExecutionTime", Dimensions, Value: duration, Unit: "Milliseconds" },
+  ];
+  const as = { kind: "service", service: "states.amazonaws.com", source: arn } as const;
+  void cloud.busy(
+    cloud.call({ service: "monitoring", operation: "PutMetricData", input: { Namespace: "AWS/States", MetricData }, as }).catch(() => {}),
+  );
 }

@@ -32,13 +32,26 @@ export async function declareRole(test: TestCloud, name: string, service: string
 
 /** A function from the text of its `index.mjs`, with a role that may write logs. */
 export async function declareFunction(test: TestCloud, name: string, source: string, inputs: Properties = {}): Promise<Resource> {
-  const role = inputs.role ?? (await declareRole(test, `${name}-role`, "lambda.amazonaws.com", ["logs:CreateLogStream", "logs:PutLogEvents"])).outputs.arn;
-  return test.declare(FUNCTION, name, { runtime: "nodejs22.x", handler: "index.handler", code: await zipped({ "index.mjs": source }), ...inputs, role });
+  const role =
+    inputs.role ??
+    (await declareRole(test, `${name}-role`, "lambda.amazonaws.com", ["logs:CreateLogStream", "logs:PutLogEvents"])).outputs.arn;
+  return test.declare(FUNCTION, name, {
+    runtime: "nodejs22.x",
+    handler: "index.handler",
+    code: await zipped({ "index.mjs": source }),
+    ...inputs,
+    role,
+  });
 }
 
 /** What an invocation as the account returns. */
 export async function invoke(test: TestCloud, fn: Resource, event: unknown = {}, input: Properties = {}): Promise<Properties> {
   const Payload = Buffer.from(JSON.stringify(event));
-  const answer = await test.cloud.call({ service: "lambda", operation: "Invoke", input: { FunctionName: fn.outputs.name, Payload, ...input }, as: test.owner });
+  const answer = await test.cloud.call({
+    service: "lambda",
+    operation: "Invoke",
+    input: { FunctionName: fn.outputs.name, Payload, ...input },
+    as: test.owner,
+  });
   return { ...answer, ...(answer.Payload ? { Payload: JSON.parse(answer.Payload.toString()) } : {}) };
 }
