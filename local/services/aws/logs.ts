@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { appendFile, mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { unknownOperationError } from "../../kernel/aws/dialect.js";
 import { jsonProtocol } from "../../kernel/aws/protocols/json.js";
 import type { Cloud } from "../../kernel/cloud.js";
 import { CloudError, type Operation, type PolicyDocument, type Properties, type ResourceType, type Service } from "../../kernel/service.js";
@@ -10,6 +11,16 @@ const RETENTIONS = [0, 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545,
 const DAY = 86_400_000;
 /** Events of one group that are kept in memory, the newest. */
 const CAPACITY = 100_000;
+
+const LOG_DELIVERY = [
+  "CreateLogDelivery",
+  "GetLogDelivery",
+  "UpdateLogDelivery",
+  "DeleteLogDelivery",
+  "ListLogDeliveries",
+  "PutResourcePolicy",
+  "DescribeResourcePolicies",
+];
 
 interface LogEvent {
   stream: string;
@@ -225,13 +236,9 @@ export default function logs(): Service {
       },
     },
 
-    // Permissions rather than calls: what whoever sets up vended logs must be allowed to do.
+    // What whoever sets up vended logs is asked for: permissions more than calls, with nothing to do here.
     // https://docs.aws.amazon.com/step-functions/latest/dg/cw-logs.html
-    ...Object.fromEntries(
-      ["CreateLogDelivery", "GetLogDelivery", "UpdateLogDelivery", "DeleteLogDelivery", "ListLogDeliveries"].map(
-        (name): [string, Operation] => [name, { needs: () => [{ action: `logs:${name}`, resource: "*" }], handle: async () => ({}) }],
-      ),
-    ),
+    ...Object.fromEntries(LOG_DELIVERY.map((name) => [name, permissionOnly(name)])),
   };
 
   return {
@@ -246,6 +253,17 @@ export default function logs(): Service {
 
     async stop() {
       await Promise.all([...groups.values()].map(({ writing }) => writing));
+    },
+  };
+}
+
+/** Answers whether the caller may; asked to do something, it says that it cannot. */
+function permissionOnly(name: string): Operation {
+  return {
+    needs: () => [{ action: `logs:${name}`, resource: "*" }],
+    async handle(input) {
+      if (Object.keys(input).length > 0) throw unknownOperationError("logs", name);
+      return {};
     },
   };
 }
