@@ -43,7 +43,7 @@ export async function declared(program: () => unknown, options?: DeclareOptions)
   return byType;
 }
 
-/** Everything that `program` declares, in that order, with what Pulumi is told beside the inputs. */
+/** Everything that `program` declares, sorted by name and type, with what Pulumi is told beside the inputs. */
 export async function recorded(program: () => unknown, { config = {}, functions = {} }: DeclareOptions = {}): Promise<Declared[]> {
   const resources: Declared[] = [];
   await withLocalStorage(async () => {
@@ -63,7 +63,7 @@ export async function recorded(program: () => unknown, { config = {}, functions 
     });
     if (rejected) throw rejected.error;
   });
-  return resources;
+  return resources.sort((a, b) => (`${a.name} ${a.type}` < `${b.name} ${b.type}` ? -1 : 1));
 }
 
 // Internal to the SDK: keeps this program's runtime apart from that of other tests in the process.

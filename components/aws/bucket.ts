@@ -111,7 +111,7 @@ export class Bucket extends Component<(typeof CHILDREN)[number]> {
     this.registerOutputs({ bucket, arn });
   }
 
-  /** Lets pages of these origins send and fetch objects with the addresses that they were given. Once, with all of them. */
+  /** Lets pages of these origins upload with the tickets that they were given. Once, with all of them. */
   openTo(origins: pulumi.Input<string>[]): void {
     this.nodes.cors = this.create(
       "cors",
@@ -120,9 +120,10 @@ export class Bucket extends Component<(typeof CHILDREN)[number]> {
         bucket: this.bucket,
         corsRules: [
           {
-            allowedMethods: ["PUT", "POST", "GET", "HEAD"],
+            allowedMethods: ["PUT", "POST"],
             allowedOrigins: origins,
-            allowedHeaders: ["*"],
+            // What a ticket asks for.
+            allowedHeaders: ["content-type", "if-none-match", "x-amz-meta-user"],
             exposeHeaders: ["ETag"],
             maxAgeSeconds: 3_600,
           },

@@ -51,8 +51,8 @@ export class ExistingBucket extends Component {
       .all([this.bucket, ...origins])
       .apply(([bucket, ...origins]) =>
         pulumi.log.info(
-          `${bucket} is not ours to configure. For uploads from a browser by ticket, its CORS configuration has to allow PUT, POST, GET and HEAD ` +
-            `with any header from ${origins.join(", ")}.`,
+          `${bucket} is not ours to configure. For uploads from a browser by ticket, its CORS configuration has to allow PUT and POST ` +
+            `with the headers content-type, if-none-match and x-amz-meta-user from ${origins.join(", ")}.`,
           this,
         ),
       );

@@ -112,7 +112,7 @@ export class Handler extends Component<"function" | "role" | "policy" | "logs"> 
       // X-Ray has no resources to name here.
       { Action: ["xray:PutTraceSegments", "xray:PutTelemetryRecords"], Resource: "*" },
     ]);
-    return this.create("policy", iam.RolePolicy, { role: role.name, policy });
+    return this.create("policy", iam.RolePolicy, { name: "grants", role: role.name, policy });
   }
 
   private createFunction(

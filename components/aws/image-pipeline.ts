@@ -142,10 +142,10 @@ export class ImagePipeline extends Component<Part> implements ImagePipelineOutpu
     const httpApi = this.createHttpApi(settled, api);
     const cleanUp = this.createCleanUp(settled, stores);
     const cleanUpRule = this.createCleanUpRule(settled, uploads, cleanUp, deadLetters);
-    const sweep = this.createSweep(settled, stores);
-    const sweepRule = this.createSweepRule(settled, sweep, deadLetters);
+    const sweep = this.createSweep(settled, stores, topic);
+    const sweepRule = this.createSweepRule(settled, sweep);
     const alarms = this.createAlarms(settled, alarmTopic, { workflow, api, cleanUp, sweep });
-    deadLetters.acceptFrom("events.amazonaws.com", workflow.ruleArn, cleanUpRule.arn, sweepRule.arn);
+    deadLetters.acceptFrom("events.amazonaws.com", workflow.ruleArn, cleanUpRule.arn);
     uploads.openTo([httpApi.url, ...settled.origins]);
 
     this.nodes = {
@@ -262,7 +262,7 @@ export class ImagePipeline extends Component<Part> implements ImagePipelineOutpu
           onObjects(["s3:GetObject", "s3:DeleteObject"], thumbnails, "thumbnails/"),
           onMissing(uploads, thumbnails),
           onTable(["dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:PutItem", "dynamodb:DeleteItem"], records),
-          onIndexes(...records.indexes),
+          onIndexes(...Object.values(records.indexes)),
           onTable(["dynamodb:Query", "dynamodb:BatchWriteItem"], tags),
           {
             Action: ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility", "sqs:SendMessage"],
@@ -284,19 +284,18 @@ export class ImagePipeline extends Component<Part> implements ImagePipelineOutpu
   }
 
   /** Follows the deletion of an original: its variants, record and tags go too. */
-  private createCleanUp({ settings, logRetention, tags: labels }: ValidatedArgs, stores: Stores): Handler {
-    const { uploads, thumbnails, records, tags, deadLetters } = stores;
+  private createCleanUp({ logRetention, tags: labels }: ValidatedArgs, stores: Stores): Handler {
+    const { uploads, thumbnails, records, tags, deadLetters, workflow } = stores;
     return new Handler(
       `${this.name}-clean-up`,
       {
         entry: "functions/aws/clean-up.ts",
         environment: {
-          PIPELINE_SETTINGS: JSON.stringify(settings),
           UPLOADS_BUCKET: uploads.bucket,
-          UPLOADS_PREFIX: PREFIX,
           THUMBNAILS_BUCKET: thumbnails.bucket,
           RECORDS_TABLE: records.table,
           TAGS_TABLE: tags.table,
+          WORKFLOW_ARN: workflow.arn,
         },
         grants: [
           onObjects(["s3:GetObject"], uploads, PREFIX),
@@ -304,6 +303,8 @@ export class ImagePipeline extends Component<Part> implements ImagePipelineOutpu
           onMissing(uploads),
           onTable(["dynamodb:GetItem", "dynamodb:PutItem"], records),
           onTable(["dynamodb:BatchWriteItem"], tags),
+          // An image that came back meanwhile is processed again.
+          { Action: "states:StartExecution", Resource: workflow.arn },
         ],
         deadLetters: deadLetters.arn,
         logRetention,
@@ -322,7 +323,7 @@ export class ImagePipeline extends Component<Part> implements ImagePipelineOutpu
         pattern: pulumi.jsonStringify({
           source: ["aws.s3"],
           "detail-type": ["Object Deleted"],
-          // Of a bucket without versions; an adopted bucket with versions has its delete markers.
+          // Whatever the type of deletion: an adopted bucket may have versions, and the handler looks whether the image is still there.
           detail: { bucket: { name: [uploads.bucket] }, object: { key: [{ prefix: PREFIX }] } },
         }),
         handler,
@@ -334,9 +335,9 @@ export class ImagePipeline extends Component<Part> implements ImagePipelineOutpu
     );
   }
 
-  /** Looks for images whose processing began and never ended. */
-  private createSweep({ settings, logRetention, tags: labels }: ValidatedArgs, stores: Stores): Handler {
-    const { uploads, records, deadLetters } = stores;
+  /** Ends what has been processing for too long. */
+  private createSweep({ settings, logRetention, tags: labels }: ValidatedArgs, stores: Stores, topic: Topic): Handler {
+    const { uploads, thumbnails, records, tags, deadLetters } = stores;
     return new Handler(
       `${this.name}-sweep`,
       {
@@ -345,15 +346,21 @@ export class ImagePipeline extends Component<Part> implements ImagePipelineOutpu
         environment: {
           PIPELINE_SETTINGS: JSON.stringify(settings),
           UPLOADS_BUCKET: uploads.bucket,
+          THUMBNAILS_BUCKET: thumbnails.bucket,
           RECORDS_TABLE: records.table,
+          TAGS_TABLE: tags.table,
           DEAD_LETTERS_URL: deadLetters.url,
+          TOPIC_ARN: topic.arn,
         },
         grants: [
           onObjects(["s3:GetObject"], uploads, PREFIX),
+          onObjects(["s3:DeleteObject"], thumbnails, "thumbnails/"),
           onMissing(uploads),
           onTable(["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:DeleteItem"], records),
-          onIndexes(...records.indexes),
+          onIndexes(records.indexes.byStatus),
+          onTable(["dynamodb:BatchWriteItem"], tags),
           { Action: "sqs:SendMessage", Resource: deadLetters.arn },
+          { Action: "sns:Publish", Resource: topic.arn },
         ],
         logRetention,
         tags: labels,
@@ -363,14 +370,13 @@ export class ImagePipeline extends Component<Part> implements ImagePipelineOutpu
     );
   }
 
-  private createSweepRule({ tags }: ValidatedArgs, handler: Handler, deadLetters: DeadLetters): Rule {
+  private createSweepRule({ tags }: ValidatedArgs, handler: Handler): Rule {
     return new Rule(
       `${this.name}-sweep`,
       {
         description: "Looks for images whose processing never ended.",
         schedule: "rate(5 minutes)",
         handler,
-        deadLetters: deadLetters.arn,
         tags,
         transform: this.transform.sweepRule,
       },

@@ -18,7 +18,7 @@ export class Records extends Component<"table"> {
   readonly table: pulumi.Output<string>;
   readonly arn: pulumi.Output<string>;
   /** ARNs of its indexes. */
-  readonly indexes: pulumi.Output<string>[];
+  readonly indexes: Record<keyof typeof INDEXES, pulumi.Output<string>>;
 
   /** The resources underneath. */
   readonly nodes: { table: dynamodb.Table };
@@ -50,7 +50,8 @@ export class Records extends Component<"table"> {
     this.nodes = { table };
     this.table = table.name;
     this.arn = table.arn;
-    this.indexes = Object.keys(INDEXES).map((index) => pulumi.interpolate`${table.arn}/index/${index}`);
+    const index = (name: keyof typeof INDEXES) => pulumi.interpolate`${table.arn}/index/${name}`;
+    this.indexes = { byUser: index("byUser"), byStatus: index("byStatus"), byTime: index("byTime") };
     this.registerOutputs({ table: this.table });
   }
 }

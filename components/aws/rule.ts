@@ -20,8 +20,11 @@ export type RuleArgs = Trigger & {
   /** What is invoked. */
   handler: { arn: pulumi.Input<string>; functionName: pulumi.Input<string> };
 
-  /** ARN of the queue for events that could not be handed over; its policy has to accept this rule. */
-  deadLetters: pulumi.Input<string>;
+  /**
+   * ARN of the queue for events that could not be handed over within a day; its policy has to accept this rule. Without it they are given up
+   * after five minutes, which is right for a clock that ticks again.
+   */
+  deadLetters?: pulumi.Input<string>;
 
   /** Tags on the rule. */
   tags?: Record<string, string> | undefined;
@@ -36,7 +39,7 @@ export type RuleArgs = Trigger & {
     | undefined;
 };
 
-/** A rule of EventBridge that invokes a handler: for a day it tries to hand an event over, and then parks it. */
+/** A rule of EventBridge that invokes a handler. */
 export class Rule extends Component<"rule" | "target" | "permission"> {
   readonly arn: pulumi.Output<string>;
 
@@ -47,7 +50,7 @@ export class Rule extends Component<"rule" | "target" | "permission"> {
     super("aws:Rule", name, { children: ["rule", "target", "permission"], transform: args.transform }, opts);
     const rule = this.create("rule", cloudwatch.EventRule, {
       description: args.description,
-      ...(args.schedule ? { scheduleExpression: args.schedule } : { eventPattern: args.pattern! }),
+      ...(args.schedule === undefined ? { eventPattern: args.pattern } : { scheduleExpression: args.schedule }),
       state: "ENABLED",
       ...tagged(args),
     });
@@ -63,8 +66,9 @@ export class Rule extends Component<"rule" | "target" | "permission"> {
       {
         rule: rule.name,
         arn: args.handler.arn,
-        deadLetterConfig: { arn: args.deadLetters },
-        retryPolicy: { maximumRetryAttempts: 185, maximumEventAgeInSeconds: 86_400 },
+        ...(args.deadLetters
+          ? { deadLetterConfig: { arn: args.deadLetters }, retryPolicy: { maximumRetryAttempts: 185, maximumEventAgeInSeconds: 86_400 } }
+          : { retryPolicy: { maximumRetryAttempts: 4, maximumEventAgeInSeconds: 300 } }),
       },
       { dependsOn: permission },
     );

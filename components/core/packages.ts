@@ -62,12 +62,13 @@ export class Packages {
       string,
       string,
     ];
-    const packages = await Promise.all([
+    // All, so that what is under way is over when the first fails.
+    const packages = await Promise.allSettled([
       ...this.closure("sharp").map((name) => this.installed(name)),
       this.binaries(binding),
       this.binaries(libvips),
     ]);
-    const files = new Map(packages.flatMap((each) => [...each]));
+    const files = new Map(packages.flatMap((each) => [...fulfilled(each)]));
     for (const [file, content] of files) {
       if (/\.(node|so(\.\d+)*)$/.test(file)) checkMachine(file, content, target);
     }
@@ -170,6 +171,11 @@ async function fetchInto(folder: string, spec: string): Promise<string> {
   const file = (await readdir(folder)).find((each) => each.endsWith(".tgz"));
   if (!file) throw new BinariesUnavailable(`npm pack ${spec} left no tarball.`);
   return file;
+}
+
+function fulfilled<T>(result: PromiseSettledResult<T>): T {
+  if (result.status === "rejected") throw result.reason;
+  return result.value;
 }
 
 function isIntact(content: Uint8Array, integrity: string): boolean {
