@@ -245,8 +245,7 @@ export function workflowDefinition(
           ...LABELS,
           Features: ["GENERAL_LABELS"],
         },
-        // Without boxes, parents and categories: what a state hands on is limited.
-        ResultSelector: { "names.$": "$.Labels[*].Name", "confidences.$": "$.Labels[*].Confidence" },
+        ResultSelector: { "labels.$": "$.Labels" },
         ResultPath: "$.labels",
         TimeoutSeconds: 20,
         Retry: [TRANSIENT, EXHAUSTED],

@@ -8,16 +8,18 @@ import { checkedTags } from "../core/taggers/checked.js";
 /** What the workflow has gathered of an image once the stages have looked at it; see components/aws/workflow-definition.ts. */
 export interface Findings extends ValidImage {
   found: { metadata: Metadata; thumbnails: Thumbnails };
-  /** Of the stage DetectLabels: our handler's tags, or Rekognition's labels and how sure it is of each (0–100). */
-  labels?: { tags: Tag[] } | { names: string[]; confidences: number[] };
+  /** Of the stage DetectLabels: our handler's tags, or Rekognition's labels. */
+  labels?: { tags: Tag[] } | { labels: unknown };
   /** Labels that were remembered for these bytes, as DynamoDB tells them. */
   recalled?: { Item?: { Labels?: { S: string }; Tagger?: { S: string } } };
 }
 
+const RekognitionLabels = z.array(z.looseObject({ Name: z.string(), Confidence: z.number() }));
+
 /** Rekognition's labels, found just now. */
 export function cloudLabels({ labels }: Findings): Tag[] | undefined {
-  if (!labels || !("names" in labels)) return undefined;
-  return checkedTags(labels.names.map((name, i) => ({ name, confidence: labels.confidences[i] })));
+  if (!labels || !("labels" in labels)) return undefined;
+  return checkedTags(RekognitionLabels.parse(labels.labels).map(({ Name, Confidence }) => ({ name: Name, confidence: Confidence })));
 }
 
 /** The image's tags, whoever found them. None where nobody looked, or where Rekognition does not look at such pictures. */
