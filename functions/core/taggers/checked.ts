@@ -35,7 +35,10 @@ export function checkedTags(returned: unknown): Tag[] {
     }
     surest.set(trimmed, Math.max(surest.get(trimmed) ?? 0, Math.round(confidence * 100) / 100));
   }
-  if (surest.size > MOST_TAGS) throw invalid("it", `${surest.size} different tags`, `at most ${MOST_TAGS}: return the surest`);
+  if (surest.size > MOST_TAGS)
+    throw new InvalidTags(
+      `The tagger's answer is wrong: it has ${surest.size} different tags, and at most ${MOST_TAGS} are kept: return the surest.`,
+    );
   return [...surest]
     .map(([name, confidence]) => ({ name, confidence }))
     .sort((a, b) => b.confidence - a.confidence || (a.name < b.name ? -1 : 1));
