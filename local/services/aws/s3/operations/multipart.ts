@@ -151,6 +151,9 @@ export function multipartOperations(storage: Storage): Record<string, Operation>
 /** The parts that a completion names. @throws CloudError MalformedXML, InvalidPartOrder, InvalidPart, EntityTooSmall */
 function chosenParts(uploaded: readonly Part[], named: readonly Properties[] | undefined): Part[] {
   if (!named || named.length === 0) throw malformedXml();
+  const numbers = named.map(({ PartNumber }) => Number(PartNumber));
+  if (numbers.some((number, index) => index > 0 && number <= (numbers[index - 1] as number)))
+    throw new CloudError("InvalidPartOrder", "The list of parts was not in ascending order. Parts must be ordered by part number.");
   const byNumber = new Map(uploaded.map((part) => [part.number, part]));
   const chosen = named.map(({ PartNumber, ETag, ...rest }) => {
     const part = byNumber.get(Number(PartNumber));
@@ -166,16 +169,13 @@ function chosenParts(uploaded: readonly Part[], named: readonly Properties[] | u
       );
     return part;
   });
-  chosen.forEach((part, index) => {
-    if (index > 0 && part.number <= (chosen[index - 1] as Part).number)
-      throw new CloudError("InvalidPartOrder", "The list of parts was not in ascending order. Parts must be ordered by part number.");
-    if (index < chosen.length - 1 && part.size < LEAST_PART)
+  for (const part of chosen.slice(0, -1))
+    if (part.size < LEAST_PART)
       throw new CloudError("EntityTooSmall", "Your proposed upload is smaller than the minimum allowed size", 400, {
         PartNumber: part.number,
         ProposedSize: part.size,
         MinSizeAllowed: LEAST_PART,
       });
-  });
   return chosen;
 }
 
