@@ -46,8 +46,13 @@ const UNSUPPORTED_IN_MAP = [
   "ToleratedFailurePercentagePath",
 ];
 
+/** Definitions that were found right: checking one takes the validator half a second. */
+const checked = new Map<string, Definition>();
+
 /** Parses and checks a definition. @throws CloudError (InvalidDefinition) for what Step Functions, or the embedded cloud, does not take */
 export function parse(text: string): Definition {
+  const known = checked.get(text);
+  if (known) return known;
   let definition: Definition;
   try {
     definition = JSON.parse(text);
@@ -58,6 +63,8 @@ export function parse(text: string): Definition {
   if (!isValid) throw invalid(`SCHEMA_VALIDATION_FAILED: ${errorsText("; ")}`);
   if ((definition.QueryLanguage ?? "JSONPath") !== "JSONPath") throw refused("the state machine", "QueryLanguage", "JSONPath only");
   for (const { name, state, parent } of walk(definition)) refuseUnsupported(name, state, parent);
+  if (checked.size >= 100) checked.clear();
+  checked.set(text, definition);
   return definition;
 }
 
@@ -149,6 +156,11 @@ export function prepare(definition: Definition, pace: number): Prepared {
     if (state.Type === "Wait" && typeof state.Seconds === "number") state.Seconds *= pace;
   }
   return prepared;
+}
+
+/** A text about paths, with the paths as they stand in the definition. */
+export function asDeclared(text: string): string {
+  return text.replace(/\$\$\.Own\.States\.s\d+/g, "$$$$.State").replaceAll("$$.Own.", "$$$$.");
 }
 
 /** Seconds that a timer of Node.js can last. */

@@ -1,7 +1,7 @@
 import type { StateMachine as Interpreter } from "aws-local-stepfunctions";
 import type { Cloud } from "../../../kernel/cloud.js";
 import type { Principal, Properties } from "../../../kernel/service.js";
-import type { Prepared } from "./definition.js";
+import { asDeclared, type Prepared } from "./definition.js";
 import { detailsName, type HistoryEvent } from "./history.js";
 import { DATA_LIMIT, dataLimitExceeded, perform, resourceNames, StatesError } from "./tasks.js";
 
@@ -123,7 +123,7 @@ export class Execution {
       this.#failing === undefined
         ? ""
         : `An error occurred while executing the state '${this.#failing}' (entered at the event id #${this.#entered.get(this.#failing)}). `;
-    return { status: "FAILED", error, cause: error === "States.Runtime" ? `${at}${reason.message}` : reason.message };
+    return { status: "FAILED", error, cause: error === "States.Runtime" ? `${at}${asDeclared(reason.message)}` : reason.message };
   }
 
   /** Runs one task, between the events that the interpreter reports. */
@@ -176,12 +176,17 @@ export class Execution {
         case "StateFailed": {
           const { Error: error, Cause: cause } = event as unknown as { Error: string; Cause: unknown };
           context?.failed();
-          if (type !== "Fail" && type !== "Parallel" && type !== "Map") this.#failing = name;
+          // Of states within each other, the innermost is told first.
+          this.#failing ??= name;
           if (error === "States.Timeout" && type === "Task") this.#record("TaskTimedOut", { error });
           else if (type === "Parallel" || type === "Map") this.#record(`${type}StateFailed`, { error, cause: String(cause) });
           break;
         }
+        case "StateRetried":
+          this.#failing = undefined;
+          break;
         case "StateCaught":
+          this.#failing = undefined;
           context?.left();
           this.#record(`${type}StateExited`, { name });
           break;
@@ -210,16 +215,16 @@ const WHOLE = { truncated: false };
 /** What `$$.State` tells of one state, from its being entered to its being left. */
 class StateContext {
   RetryCount = 0;
+  /** When it was entered, which is just before it is first asked for. */
+  declare readonly EnteredTime: string;
   #entered: string | undefined;
 
   constructor(
     readonly Name: string,
-    private readonly cloud: Cloud,
-  ) {}
-
-  get EnteredTime(): string {
-    this.#entered ??= this.cloud.now().toISOString();
-    return this.#entered;
+    cloud: Cloud,
+  ) {
+    // Paths see own properties only.
+    Object.defineProperty(this, "EnteredTime", { enumerable: true, get: () => (this.#entered ??= cloud.now().toISOString()) });
   }
 
   failed(): void {
