@@ -55,6 +55,11 @@ export function variantKey(imageKey: string, variantName: string, extension: str
     : `thumbnails/~${createHash("sha256").update(imageKey).digest("hex")}/${variantName}.${extension}`;
 }
 
+/** Every place where variants of these names may lie, whatever format they were made in. */
+export function variantKeys(imageKey: string, variantNames: Iterable<string>): string[] {
+  return [...variantNames].flatMap((name) => ["jpg", "png", "webp"].map((extension) => variantKey(imageKey, name, extension)));
+}
+
 /** Where the JPEG lies that taggers look at: one per content, short-lived. */
 export function labelsImageKey(sha256: string): string {
   return `labels/${sha256}.jpg`;

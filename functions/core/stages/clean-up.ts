@@ -1,3 +1,4 @@
+import { variantKeys } from "../keys.js";
 import type { ObjectStore, RecordStore, TagIndex, Workflow } from "../ports.js";
 import type { ImageRecord } from "../record.js";
 
@@ -28,7 +29,16 @@ export async function cleanUp(
   const buried = await records.bury(key, { at, ...(sequencer !== undefined && { sequencer }) });
   if (!buried) return undefined;
   await tags.remove(buried);
-  const keys = (buried.variants ?? []).map((variant) => variant.key);
+  const made = buried.variants ?? [];
+  const keys = [
+    ...new Set([
+      ...made.map((variant) => variant.key),
+      ...variantKeys(
+        key,
+        made.map(({ name }) => name),
+      ),
+    ]),
+  ];
   if (keys.length > 0) await variants.delete(keys);
   // A new version may have come, and been processed, between the look and the deletion: then these were its variants.
   const again = keys.length > 0 ? await uploads?.head(key) : undefined;

@@ -85,7 +85,7 @@ async function repair(key: string, written: readonly Variant[], found: ObjectInf
   for (let attempt = 0; attempt < REPAIRS; attempt++) {
     const current = now ? await variantsOf(key, now, ports) : [];
     for (const variant of current ?? []) obsolete.delete(variant.key);
-    if (current) await ports.variants.delete([...obsolete]);
+    if (current && obsolete.size > 0) await ports.variants.delete([...obsolete]);
     const then = await ports.uploads.head(key);
     if (current && then?.etag === now?.etag) return;
     for (const variant of current ?? []) obsolete.add(variant.key);

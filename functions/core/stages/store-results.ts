@@ -1,12 +1,16 @@
 import type { Failure } from "../failures.js";
+import { variantKeys } from "../keys.js";
 import type { Clock, Completion, ObjectStore, RecordStore, Run, TagIndex } from "../ports.js";
 import type { ImageRecord, Variant } from "../record.js";
+import type { Settings } from "../settings.js";
 
 export interface ResultPorts {
   records: RecordStore;
   tags: TagIndex;
   variants: ObjectStore;
   clock: Clock;
+  /** Given, a failure also removes what a stale run of an earlier version may have written meanwhile. */
+  settings?: Pick<Settings, "variants">;
 }
 
 /** What subscribers are told. */
@@ -46,26 +50,35 @@ async function finish(
     return { stored: false };
   }
   const { record, replaced } = finished;
-  await tags.replace(identity(record), record.tags ?? [], replaced);
-  await deleteVariants(variants, replaced?.variants ?? [], record.variants ?? []);
+  await Promise.all([tags.replace(identity(record), record.tags ?? [], replaced), deleteUnused(record, replaced, ports)]);
   const status = record.status as Notification["status"];
   return { stored: true, record, notification: { status, subject: SUBJECTS[status], message: JSON.stringify(record) } };
 }
 
 /**
+ * Deletes what other versions left: the variants of the result before, and those of this result's names in another format, which a run that was
+ * overtaken may have written without a trace.
+ */
+async function deleteUnused(record: ImageRecord, replaced: ImageRecord | undefined, { variants, settings }: ResultPorts): Promise<void> {
+  const names = new Set([...Object.keys(settings?.variants ?? {}), ...(record.variants ?? []).map(({ name }) => name)]);
+  await deleteBut(variants, [...variantKeys(record.key, names), ...(replaced?.variants ?? []).map(({ key }) => key)], record.variants);
+}
+
+/**
  * A stale run has written variants, which may be the newer result's own (then they stay), or nobody's.
- * While a newer run is under way nobody knows; it writes its own over them.
+ * While a newer run is under way nobody knows: it cleans up when it ends.
  */
 async function leaveNothing(key: string, written: readonly Variant[], { records, variants }: ResultPorts): Promise<void> {
   const current = await records.get(key);
   if (current?.status === "processing") return;
-  await deleteVariants(variants, written, current?.variants ?? []);
+  const keys = written.map((variant) => variant.key);
+  await deleteBut(variants, keys, current?.variants);
 }
 
-/** Deletes the variants that are not among those in use. */
-async function deleteVariants(store: ObjectStore, old: readonly Variant[], inUse: readonly Variant[]): Promise<void> {
+/** Deletes objects, but not those in use. */
+async function deleteBut(store: ObjectStore, keys: readonly string[], inUse: readonly Variant[] = []): Promise<void> {
   const used = new Set(inUse.map(({ key }) => key));
-  const unused = old.map(({ key }) => key).filter((key) => !used.has(key));
+  const unused = [...new Set(keys)].filter((key) => !used.has(key));
   if (unused.length > 0) await store.delete(unused);
 }
 

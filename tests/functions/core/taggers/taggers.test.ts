@@ -104,7 +104,7 @@ describe("The statistics tagger", () => {
           .png()
           .toBuffer(),
       ),
-      { Blurred: 100, "Low contrast": 100, Red: 100, Square: 100, Vivid: 100 },
+      { Blurred: 100, Dark: 55.96, "Low contrast": 100, Red: 100, Square: 100, Vivid: 100 },
     );
   });
 
