@@ -1,6 +1,6 @@
 import type { Api, ImageDetails, ImageRecord } from "./api.js";
 import { byId, element, tell } from "./dom.js";
-import { placeholder, variantLink } from "./picture.js";
+import { placeholder, variantFor } from "./picture.js";
 import { bytes, nameOf, sentence, time } from "./words.js";
 
 /** Everything about one image, and what can be done with it. */
@@ -36,8 +36,9 @@ export class Details {
     this.#dialog.dataset.key = record.key;
     const frame = element("div", { class: "frame" });
     placeholder(frame, record);
-    if (record.width && record.height) frame.style.aspectRatio = `${record.width} / ${record.height}`;
-    const source = urls && variantLink({ ...record, urls }, 1200);
+    const shown = variantFor(record, 1200);
+    if (shown) frame.style.aspectRatio = `${shown.width} / ${shown.height}`;
+    const source = shown && urls?.variants[shown.name];
     if (source) {
       const picture = element("img", { alt: nameOf(record), load: () => picture.classList.add("there") });
       picture.src = source;
@@ -50,7 +51,7 @@ export class Details {
         element("h2", { id: "details-title" }, nameOf(record)),
         element("button", { type: "button", class: "quiet", "aria-label": "Close", click: () => this.close() }, "✕"),
       ),
-      ...(record.variants?.length ? [frame] : []),
+      ...(shown ? [frame] : []),
       element("p", { class: "problem", role: "alert", hidden: true }),
       ...(record.failure
         ? [element("p", { class: "failure" }, element("strong", {}, record.failure.code), ` ${record.failure.message}`)]

@@ -1,5 +1,5 @@
 import { thumbHashToDataURL } from "thumbhash";
-import type { Api, ImageDetails, ImageRecord } from "./api.js";
+import type { Api, ImageRecord } from "./api.js";
 import { element } from "./dom.js";
 
 /** Pixels; a card is about this wide on a dense screen. */
@@ -13,11 +13,10 @@ export function placeholder(frame: HTMLElement, { thumbhash, dominantColor }: Im
   if (thumbhash) frame.style.backgroundImage = `url(${thumbHashToDataURL(Uint8Array.from(atob(thumbhash), (char) => char.charCodeAt(0)))})`;
 }
 
-/** The link to the smallest variant that is at least so wide, else to the widest. */
-export function variantLink({ variants = [], urls }: ImageDetails, width = CARD_WIDTH): string | undefined {
+/** The smallest variant that is at least so wide, else the widest. */
+export function variantFor({ variants = [] }: ImageRecord, width: number): NonNullable<ImageRecord["variants"]>[number] | undefined {
   const sorted = [...variants].sort((a, b) => a.width - b.width);
-  const chosen = sorted.find((variant) => variant.width >= width) ?? sorted.at(-1);
-  return chosen && urls.variants[chosen.name];
+  return sorted.find((variant) => variant.width >= width) ?? sorted.at(-1);
 }
 
 /** Loads pictures when they come into view, a few at a time. */
@@ -78,7 +77,9 @@ export class Pictures {
   async #link(record: ImageRecord): Promise<string | undefined> {
     const known = this.#links.get(record.key);
     if (known && known.version === record.processedAt && known.until > Date.now()) return known.url;
-    const url = variantLink(await this.api.image(record.key));
+    const image = await this.api.image(record.key);
+    const variant = variantFor(image, CARD_WIDTH);
+    const url = variant && image.urls.variants[variant.name];
     this.#links.set(record.key, { version: record.processedAt, until: Date.now() + LINKS_LIVE, url });
     return url;
   }

@@ -56,11 +56,19 @@ export class Uploads {
       this.#live.textContent = `${file.name} is uploaded and being processed.`;
       this.uploaded();
     } catch (error) {
+      const why = reason(error, overwrite);
       const again = error instanceof Refused && error.code === "CONFLICT" && !overwrite;
-      row.failed(sentence(error), again ? ["Replace it", () => this.#enqueue(() => this.#send(file, user, row, true))] : undefined);
-      this.#live.textContent = `${file.name} was not uploaded: ${sentence(error)}`;
+      row.failed(why, again ? ["Replace it", () => this.#enqueue(() => this.#send(file, user, row, true))] : undefined);
+      this.#live.textContent = `${file.name} was not uploaded: ${why}`;
     }
   }
+}
+
+/** What the API says to programs, in words for whoever chose the file. */
+function reason(error: unknown, overwrite: boolean): string {
+  if (error instanceof Refused && error.code === "UNSUPPORTED_MEDIA_TYPE") return "Only JPEG, PNG, WebP and GIF images are taken.";
+  if (error instanceof Refused && error.code === "CONFLICT" && !overwrite) return "An image of this name exists already.";
+  return sentence(error);
 }
 
 /** One file on its way. */

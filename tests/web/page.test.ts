@@ -131,7 +131,7 @@ describe("The page", () => {
       .getByLabel("Choose files")
       .setInputFiles([await jpeg("cat.jpg", 120, 80), { name: "notes.txt", mimeType: "text/plain", buffer: Buffer.from("notes") }]);
     const rows = page.getByRole("list", { name: "Uploads" }).getByRole("listitem");
-    await rows.filter({ hasText: "notes.txt" }).getByText("image/jpeg").waitFor();
+    await rows.filter({ hasText: "notes.txt" }).getByText("Only JPEG, PNG, WebP and GIF").waitFor();
     await rows.filter({ hasText: "notes.txt" }).getByRole("button", { name: "Dismiss" }).click();
     await rows.filter({ hasText: "cat.jpg" }).getByText("exists already").waitFor();
     assert.equal((await site.ports.records.get("uploads/cat.jpg"))?.width, 100);
