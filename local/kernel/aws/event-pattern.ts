@@ -135,7 +135,7 @@ function numeric(operand: unknown, path: string, refuse: Refuse): ValueMatcher {
   if (parts.length !== 2 && parts.length !== 4) refuse(`${path}: numeric takes [operator, number] once or twice`);
   const tests: ((value: number) => boolean)[] = [];
   for (let index = 0; index < parts.length; index += 2) {
-    const compare = COMPARISONS[String(parts[index])];
+    const compare = Object.hasOwn(COMPARISONS, String(parts[index])) ? COMPARISONS[String(parts[index])] : undefined;
     const limit = parts[index + 1];
     if (!compare || typeof limit !== "number") return refuse(`${path}: numeric takes ${Object.keys(COMPARISONS).join(" ")} and a number`);
     tests.push((value) => compare(value, limit));

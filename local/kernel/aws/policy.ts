@@ -221,8 +221,8 @@ function compileConditions(conditions: Statement["Condition"], variables: boolea
   if (typeof conditions !== "object" || conditions === null) refuse("has a Condition that is not an object.");
   return Object.entries(conditions).flatMap(([name, block]) => {
     const [, quantifier, operatorName, ifExists] = /^(?:(ForAnyValue|ForAllValues):)?([A-Za-z]+?)(IfExists)?$/.exec(name) ?? [];
-    const operator = operatorName === "Null" ? "Null" : OPERATORS[operatorName ?? ""];
-    if (!operator) refuse(`has the condition operator ${name}; known are ${Object.keys(OPERATORS).join(", ")} and Null.`);
+    const operator = operatorName === "Null" ? "Null" : OPERATORS.get(operatorName ?? "");
+    if (!operator) refuse(`has the condition operator ${name}; known are ${[...OPERATORS.keys()].join(", ")} and Null.`);
     if (operator === "Null" && (ifExists || quantifier))
       refuse(`has the condition operator ${name}; Null takes neither a set operator nor IfExists.`);
     if (typeof block !== "object" || block === null || Array.isArray(block))
@@ -307,13 +307,24 @@ function matchesPrincipal(
   });
 }
 
-/** Wildcards in an ARN stay within its part: `arn:aws:s3:*` does not reach over colons, but `*` in the last part reaches over slashes. */
+/**
+ * Wildcards in an ARN stay within its part: `arn:aws:s3:*` does not reach over colons, but `*` in the last part reaches over slashes.
+ * Parts that are left out at the end stand for anything.
+ */
 function matchesResource(expected: string, actual: string, substitute: (text: string) => Pattern): boolean {
   if (expected === "*") return true;
   const wanted = splitArn(expected);
   const given = splitArn(actual);
-  if (wanted.length < 6 || given.length < 6) return tryMatch(() => substitute(expected).regExp().test(actual));
-  return tryMatch(() => wanted.every((part, index) => substitute(part).regExp().test(given[index]!)));
+  return (
+    given.length === 6 &&
+    tryMatch(() =>
+      wanted.every((part, index) =>
+        substitute(part)
+          .regExp()
+          .test(given[index] ?? ""),
+      ),
+    )
+  );
 }
 
 /** The six parts of an ARN (fewer when it is none). Colons inside `${aws:…}` do not separate, nor do those in the last part. */
@@ -412,33 +423,35 @@ const inNetwork: Operator["test"] = (actual, expected) => {
   return network !== undefined && address !== undefined && address.startsWith(network);
 };
 
-const OPERATORS: Record<string, Operator> = {
-  StringEquals: { test: stringEquals },
-  StringNotEquals: { test: stringEquals, negated: true },
-  StringEqualsIgnoreCase: { test: equalsIgnoringCase },
-  StringNotEqualsIgnoreCase: { test: equalsIgnoringCase, negated: true },
-  StringLike: { test: stringLike },
-  StringNotLike: { test: stringLike, negated: true },
-  ArnEquals: { test: arnLike },
-  ArnLike: { test: arnLike },
-  ArnNotEquals: { test: arnLike, negated: true },
-  ArnNotLike: { test: arnLike, negated: true },
-  Bool: { test: (actual, expected) => actual.toLowerCase() === expected.toLowerCase() },
-  NumericEquals: { test: number((a, b) => a === b) },
-  NumericNotEquals: { test: number((a, b) => a === b), negated: true },
-  NumericLessThan: { test: number((a, b) => a < b) },
-  NumericLessThanEquals: { test: number((a, b) => a <= b) },
-  NumericGreaterThan: { test: number((a, b) => a > b) },
-  NumericGreaterThanEquals: { test: number((a, b) => a >= b) },
-  DateEquals: { test: date((a, b) => a === b) },
-  DateNotEquals: { test: date((a, b) => a === b), negated: true },
-  DateLessThan: { test: date((a, b) => a < b) },
-  DateLessThanEquals: { test: date((a, b) => a <= b) },
-  DateGreaterThan: { test: date((a, b) => a > b) },
-  DateGreaterThanEquals: { test: date((a, b) => a >= b) },
-  IpAddress: { test: inNetwork },
-  NotIpAddress: { test: inNetwork, negated: true },
-};
+const OPERATORS = new Map<string, Operator>(
+  Object.entries<Operator>({
+    StringEquals: { test: stringEquals },
+    StringNotEquals: { test: stringEquals, negated: true },
+    StringEqualsIgnoreCase: { test: equalsIgnoringCase },
+    StringNotEqualsIgnoreCase: { test: equalsIgnoringCase, negated: true },
+    StringLike: { test: stringLike },
+    StringNotLike: { test: stringLike, negated: true },
+    ArnEquals: { test: arnLike },
+    ArnLike: { test: arnLike },
+    ArnNotEquals: { test: arnLike, negated: true },
+    ArnNotLike: { test: arnLike, negated: true },
+    Bool: { test: (actual, expected) => actual.toLowerCase() === expected.toLowerCase() },
+    NumericEquals: { test: number((a, b) => a === b) },
+    NumericNotEquals: { test: number((a, b) => a === b), negated: true },
+    NumericLessThan: { test: number((a, b) => a < b) },
+    NumericLessThanEquals: { test: number((a, b) => a <= b) },
+    NumericGreaterThan: { test: number((a, b) => a > b) },
+    NumericGreaterThanEquals: { test: number((a, b) => a >= b) },
+    DateEquals: { test: date((a, b) => a === b) },
+    DateNotEquals: { test: date((a, b) => a === b), negated: true },
+    DateLessThan: { test: date((a, b) => a < b) },
+    DateLessThanEquals: { test: date((a, b) => a <= b) },
+    DateGreaterThan: { test: date((a, b) => a > b) },
+    DateGreaterThanEquals: { test: date((a, b) => a >= b) },
+    IpAddress: { test: inNetwork },
+    NotIpAddress: { test: inNetwork, negated: true },
+  }),
+);
 
 function instant(text: string): number {
   return /^\d+$/.test(text) ? Number(text) * 1_000 : Date.parse(text);
