@@ -50,14 +50,18 @@ export class SqsDeadLetters implements DeadLetters {
   }
 
   async take(key: string): Promise<DeadLetter[]> {
-    const [taken, others]: [Message[], Message[]] = [[], []];
+    const [wanted, others]: [Message[], Message[]] = [[], []];
+    const taken: Message[] = [];
     try {
       for await (const messages of this.walk())
-        for (const message of messages) (letterOf(message).key === key ? taken : others).push(message);
+        for (const message of messages) (letterOf(message).key === key ? wanted : others).push(message);
+      for (const batch of batches(wanted)) taken.push(...(await this.remove(batch)));
+    } catch (error) {
+      // What has been taken by now is the caller's alone.
+      if (taken.length === 0) throw error;
     } finally {
-      await this.putBack(others);
+      await this.putBack([...others, ...wanted.filter((message) => !taken.includes(message))]);
     }
-    await this.remove(taken);
     return taken.map(letterOf);
   }
 
@@ -92,12 +96,14 @@ export class SqsDeadLetters implements DeadLetters {
     }
   }
 
-  private async remove(messages: readonly Message[]): Promise<void> {
-    for (const batch of batches(messages)) {
-      const Entries = batch.map(({ ReceiptHandle }, i) => ({ Id: String(i), ReceiptHandle }));
-      const { Failed = [] } = await this.client.send(new DeleteMessageBatchCommand({ QueueUrl: this.url, Entries }));
-      if (Failed[0]) throw Object.assign(new Error(`A dead letter could not be taken: ${Failed[0].Message}`), { name: Failed[0].Code });
-    }
+  /** @returns those that are gone. */
+  private async remove(batch: readonly Message[]): Promise<Message[]> {
+    const Entries = batch.map(({ ReceiptHandle }, i) => ({ Id: String(i), ReceiptHandle }));
+    const { Successful = [], Failed = [] } = await this.client.send(new DeleteMessageBatchCommand({ QueueUrl: this.url, Entries }));
+    const [failed] = Failed;
+    if (Successful.length === 0 && failed)
+      throw Object.assign(new Error(`A dead letter could not be taken: ${failed.Message}`), { name: failed.Code });
+    return batch.filter((_, i) => Successful.some(({ Id }) => Id === String(i)));
   }
 }
 

@@ -6,7 +6,7 @@ const name = z.string().min(1);
 /** What the program can declare for a handler. Each handler asks only for what it uses. */
 const VARIABLES = {
   /** JSON of {@link Settings}. */
-  PIPELINE_SETTINGS: z.string().transform(parseSettings),
+  PIPELINE_SETTINGS: z.string().refine(isJson, "It is not JSON.").transform(parseSettings),
   /** Bucket that images arrive in. */
   UPLOADS_BUCKET: name,
   /** What the keys of images begin with: `uploads/`. */
@@ -44,4 +44,13 @@ function read<Name extends keyof Environment>(name: Name): Environment[Name] {
   const parsed = VARIABLES[name].safeParse(value);
   if (!parsed.success) throw new Error(`${name} is ${JSON.stringify(value)}: ${z.prettifyError(parsed.error)}`);
   return parsed.data as Environment[Name];
+}
+
+function isJson(text: string): boolean {
+  try {
+    JSON.parse(text);
+    return true;
+  } catch {
+    return false;
+  }
 }
