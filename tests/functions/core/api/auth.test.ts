@@ -228,6 +228,16 @@ describe("Authorization by token", () => {
     assert.equal((await it.call("DELETE", "/images/uploads/ada/a.png", { key })).status, 204);
   });
 
+  it("shows nobody another's image even should a store let it slip", async () => {
+    const it = cloud();
+    const record = await it.completed("grace/b.png", { user: "grace", tags: [{ name: "Cat", confidence: 90 }] });
+    it.records.list = async () => ({ items: [record] });
+    it.tags.find = async () => ({ items: [record.key] });
+    const key = await token(it, "ada");
+    for (const query of ["", "?tag=Cat"]) assert.deepEqual((await it.call("GET", `/images${query}`, { key })).body.items, []);
+    assert.deepEqual((await it.call("GET", "/failures", { key })).body.images, []);
+  });
+
   it("does not let another's cursor reach another's images", async () => {
     const it = cloud();
     for (const user of ["ada", "grace"]) {
