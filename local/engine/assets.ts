@@ -5,14 +5,18 @@ import type { Properties } from "../kernel/service.js";
 import { assetKind } from "./envelopes.js";
 
 /** The same properties with the hash of its contents in every asset and archive, so that changed contents are a change. */
-export async function hashed(wire: unknown): Promise<any> {
+export async function hashed(wire: Properties): Promise<Properties> {
+  return (await withHashes(wire)) as Properties;
+}
+
+async function withHashes(wire: unknown): Promise<unknown> {
   if (typeof wire !== "object" || wire === null) return wire;
-  if (Array.isArray(wire)) return Promise.all(wire.map(hashed));
+  if (Array.isArray(wire)) return Promise.all(wire.map(withHashes));
   if (assetKind(wire)) {
     const { assets, ...rest } = wire as Properties;
     return { ...rest, ...(assets && { assets: await hashed(assets) }), hash: await contentHash(wire) };
   }
-  return Object.fromEntries(await Promise.all(Object.entries(wire).map(async ([key, item]) => [key, await hashed(item)] as const)));
+  return Object.fromEntries(await Promise.all(Object.entries(wire).map(async ([key, item]) => [key, await withHashes(item)] as const)));
 }
 
 /** SHA-256 of what an asset or archive holds, in hex. */

@@ -101,7 +101,7 @@ export class Deployment implements Requests {
     this.#settle();
   }
 
-  /** Deletes what the program no longer declares, and what was replaced: dependents first. */
+  /** Deletes what the program no longer declares, and what was replaced: dependents first. Nothing, where something has failed. */
   async deleteVanished(): Promise<void> {
     const { state } = this.#context;
     await this.#delete(state.live().filter(({ urn }) => !this.#registered.has(urn)));
@@ -269,8 +269,8 @@ async function checked(provider: Provider, urn: string, olds: Properties, news: 
 function withoutIgnored(inputs: Properties, before: ResourceState | undefined, ignored: readonly string[]): Properties {
   if (!before || ignored.length === 0) return inputs;
   const [now, then] = [open(inputs), open(before.inputs)];
-  const value = ignored.map(parsePath).reduce((carried, path) => carryOver(then.value, carried, path) ?? {}, now.value);
-  return seal(value, { secrets: [...now.secrets, ...then.secrets], assets: [...now.assets, ...then.assets] });
+  const value = ignored.map(parsePath).reduce<unknown>((carried, path) => carryOver(then.value, carried, path), now.value);
+  return seal(value ?? {}, { secrets: [...now.secrets, ...then.secrets], assets: [...now.assets, ...then.assets] });
 }
 
 /** Whether a dependent would be replaced if the inputs that come from a resource changed. */

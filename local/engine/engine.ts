@@ -75,7 +75,7 @@ export class Engine {
     } finally {
       monitor.stop();
     }
-    if (deployment.failures.length === 0) await deployment.deleteVanished();
+    await deployment.deleteVanished();
     if (deployment.failures.length > 0) throw new ProgramFailed(deployment.failures);
     const secretOutputs = Object.keys(deployment.outputs).filter((name) => containsSecret(deployment.outputs[name]));
     return { outputs: plain(deployment.outputs), secretOutputs: new Set(secretOutputs) };

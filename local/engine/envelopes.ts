@@ -37,12 +37,12 @@ export const plain = <T = Properties>(wire: unknown): T => open<T>(wire).value;
 /**
  * Puts values back into the envelopes that they, or those at the same places, came in. Members that are `undefined` are left out, as JSON does.
  */
-export function seal(value: unknown, { secrets, assets }: Pick<Opened, "secrets" | "assets">): any {
-  let sealed = json(value);
+export function seal(value: Properties, { secrets, assets }: Pick<Opened, "secrets" | "assets">): Properties {
+  let sealed: unknown = json(value);
   for (const { path, envelope } of assets) sealed = replace(sealed, path, (there) => (isAssetValue(there) ? envelope : there));
   // Inner secrets first: an outer envelope hides the path to what lies in it.
   for (const path of [...secrets].sort((a, b) => b.length - a.length)) sealed = replace(sealed, path, secret);
-  return sealed;
+  return sealed as Properties;
 }
 
 /** Marks a value as a secret, once. */
@@ -66,13 +66,17 @@ export function conceal(wire: Properties, like: Properties, additional: readonly
   return seal(value, { secrets: [...secrets, ...open(like).secrets, ...additional.map((name) => [name])], assets: [] });
 }
 
-/** The same structure with every secret text made unreadable, still in its envelope. */
-export function masked(wire: unknown, within = false): any {
+/** The same with every secret text made unreadable, still in its envelope. */
+export function masked(wire: Properties): Properties {
+  return mask(wire, false) as Properties;
+}
+
+function mask(wire: unknown, within: boolean): unknown {
   if (typeof wire === "string") return within ? "[secret]" : wire;
   if (typeof wire !== "object" || wire === null) return wire;
-  if (Array.isArray(wire)) return wire.map((item) => masked(item, within));
-  if (isSecret(wire)) return secret(masked((wire as Properties).value, true));
-  return Object.fromEntries(Object.entries(wire).map(([key, item]) => [key, masked(item, within)]));
+  if (Array.isArray(wire)) return wire.map((item) => mask(item, within));
+  if (isSecret(wire)) return secret(mask((wire as Properties).value, true));
+  return Object.fromEntries(Object.entries(wire).map(([key, item]) => [key, mask(item, within)]));
 }
 
 /** `"asset"`, `"archive"`, or `undefined` for what is neither. */
@@ -128,10 +132,10 @@ function assetValue(envelope: Properties): AssetValue {
 }
 
 /** A copy in which the value at `path`, if there is one, is what `by` makes of it. */
-function replace(value: any, [key, ...rest]: Path, by: (there: unknown) => unknown): any {
+function replace(value: unknown, [key, ...rest]: Path, by: (there: unknown) => unknown): unknown {
   if (key === undefined) return by(value);
   if (typeof value !== "object" || value === null || !(key in value)) return value;
-  const copy = Array.isArray(value) ? [...value] : { ...value };
+  const copy = (Array.isArray(value) ? [...value] : { ...value }) as Properties;
   copy[key] = replace(copy[key], rest, by);
   return copy;
 }

@@ -1,3 +1,4 @@
+import type { Properties } from "../kernel/service.js";
 import type { Path } from "./envelopes.js";
 
 /** A property path as options of resources give them: `tags.owner`, `rules[0].id`, `tags["a.b"]`, `rules[*].id`; `*` stands for any. */
@@ -22,16 +23,16 @@ export function touches(pattern: Path, path: Path): boolean {
 /**
  * `after` with the value that `before` has at the path; without it where `before` has none. What the path names may be in neither.
  */
-export function carryOver(before: any, after: any, [key, ...rest]: Path): any {
+export function carryOver(before: unknown, after: unknown, [key, ...rest]: Path): unknown {
   if (key === undefined) return before;
   if (key === "*") {
-    const keys = Array.isArray(after) ? [...after.keys()] : Object.keys({ ...before, ...after });
-    return keys.reduce<any>((carried, each) => carryOver(before, carried, [each, ...rest]), after);
+    const keys = Array.isArray(after) ? [...after.keys()] : Object.keys({ ...(before as object), ...(after as object) });
+    return keys.reduce<unknown>((carried, each) => carryOver(before, carried, [each, ...rest]), after);
   }
   const holder = after ?? (before === undefined ? undefined : typeof key === "number" ? [] : {});
   if (typeof holder !== "object" || holder === null) return after;
-  const copy: any = Array.isArray(holder) ? [...holder] : { ...holder };
-  const carried = carryOver(before?.[key], copy[key], rest);
+  const copy = (Array.isArray(holder) ? [...holder] : { ...holder }) as Properties;
+  const carried = carryOver((before as Properties | undefined)?.[key], copy[key], rest);
   if (carried !== undefined) copy[key] = carried;
   else if (Array.isArray(copy)) copy.splice(Number(key), 1);
   else delete copy[key];

@@ -51,7 +51,7 @@ export class ServiceProvider implements pulumi.provider.Provider {
   async check(urn: string, olds: Properties, news: Properties): Promise<pulumi.provider.CheckResult> {
     const { type, name, resourceType } = this.#resolve(urn);
     const { value, ...marks } = open(news);
-    const given = withoutDefaults(value);
+    const given = withoutDefaults(value) as Properties;
     const unclaimed = [...unclaimedInputs(given, claims(resourceType))];
     const failures = unclaimed.map((property) => ({ property, reason: `No service of the embedded cloud honours this input of ${type}` }));
     if (given.region !== undefined && given.region !== this.#cloud.region) {
@@ -174,7 +174,7 @@ async function reported<T>(work: () => T | Promise<T>): Promise<T> {
 }
 
 /** `__defaults` is how the official providers remember what they filled in themselves. */
-function withoutDefaults(value: any): any {
+function withoutDefaults(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(withoutDefaults);
   if (typeof value !== "object" || value === null) return value;
   const kept = Object.entries(value).filter(([key]) => key !== "__defaults");
@@ -214,6 +214,7 @@ function keepsItsName(inputs: Properties, name: string, replaces: string[], { na
   return named !== undefined && replaces.length > 0 && !replaces.includes(named.input) && !givenByProvider(inputs[named.input], name);
 }
 
-const at = (value: any, path: string): unknown => path.split(".").reduce((holder, key) => holder?.[key], value);
+const at = (value: Properties, path: string): unknown =>
+  path.split(".").reduce<Properties | undefined>((holder, key) => holder?.[key], value);
 
 const only = (value: Properties, keys: readonly string[]): Properties => Object.fromEntries(keys.map((key) => [key, value[key]]));

@@ -3,8 +3,12 @@ import * as pulumi from "@pulumi/pulumi";
 import { Bench, Thing } from "./things.js";
 
 /** Writes down what is done, where a test can see it: it is serialised, so it shares nothing else with the test. */
+interface Journal {
+  dynamicJournal: string[];
+}
+
 const journal = (): string[] => {
-  const shared = globalThis as { dynamicJournal?: string[] };
+  const shared = globalThis as unknown as Journal;
   shared.dynamicJournal ??= [];
   return shared.dynamicJournal;
 };
@@ -18,15 +22,15 @@ const provider: pulumi.dynamic.ResourceProvider = {
     return { changes: olds.text !== news.text || olds.place !== news.place, replaces: olds.place === news.place ? [] : ["place"] };
   },
   async create(inputs) {
-    (globalThis as any).dynamicJournal.push(`create ${inputs.place}`);
+    (globalThis as unknown as Journal).dynamicJournal.push(`create ${inputs.place}`);
     return { id: `at-${inputs.place}`, outs: { ...inputs, length: inputs.text.length } };
   },
   async update(id, olds, news) {
-    (globalThis as any).dynamicJournal.push(`update ${id} from ${olds.text} to ${news.text}`);
+    (globalThis as unknown as Journal).dynamicJournal.push(`update ${id} from ${olds.text} to ${news.text}`);
     return { outs: { ...news, length: news.text.length } };
   },
   async delete(id, props) {
-    (globalThis as any).dynamicJournal.push(`delete ${id} ${props.text}`);
+    (globalThis as unknown as Journal).dynamicJournal.push(`delete ${id} ${props.text}`);
   },
 };
 

@@ -128,6 +128,20 @@ describe("A program that cannot be carried out", () => {
     assert.deepEqual(second.summary, { create: 1, update: 0, same: 1, replace: 0, delete: 0 });
   });
 
+  it("makes nothing that is declared after that, but says what is wrong with it", async () => {
+    const error = await failure(async () => {
+      new Thing("wrong", { size: "huge" });
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      new Thing("late", { label: "late" });
+      new Thing("wrong-too", { size: "huge" });
+    });
+    assert.deepEqual(
+      error.failures.map(({ name }) => name),
+      ["wrong", "wrong-too"],
+    );
+    assert.deepEqual(bench.things.calls, []);
+  });
+
   it("deletes nothing", async () => {
     await bench.kept(async () => void new Box("box", { color: "red" }));
     await assert.rejects(
