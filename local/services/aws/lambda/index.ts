@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import { rm } from "node:fs/promises";
 import path from "node:path";
 import type { Call, Cloud } from "../../../kernel/cloud.js";
 import {
@@ -15,7 +16,7 @@ import {
 import { Concurrency } from "./concurrency.js";
 import { assumed, checkVariables, type FunctionConfig, LambdaFunction } from "./function.js";
 import type { LoggingConfig } from "./logs.js";
-import { unpack, zipOf } from "./package.js";
+import { unpack, unpacked, zipOf } from "./package.js";
 import { protocol } from "./protocol.js";
 
 const FUNCTION = "aws:lambda/function:Function";
@@ -26,20 +27,33 @@ const REQUEST_LIMIT = 6_291_456;
 const EVENT_LIMIT = 1_048_576;
 
 export interface LambdaOptions {
-  /** Invocations that may run at once in the whole account. @default 10, as in new accounts */
+  /**
+   * Invocations that may run at once in the whole account.
+   * @default the environment variable EMBEDDED_CLOUD_CONCURRENCY, else 10, as in new accounts
+   */
   concurrency?: number;
   /** Seconds that an unused execution environment stays warm. @default 300 */
   idle?: number;
 }
 
 /** AWS Lambda: functions in Node.js from a zip, each execution environment a child process. */
-export default function lambda({ concurrency: limit = 10, idle = 300 }: LambdaOptions = {}): Service {
+export default function lambda({ concurrency: limit = accountLimit(), idle = 300 }: LambdaOptions = {}): Service {
   const concurrency = new Concurrency(limit);
   const functions = new Map<string, LambdaFunction>();
+  /** Functions as they were before a change or a deletion: they may still be running. */
+  const outdated = new Set<LambdaFunction>();
   let packages = "";
 
+  const retire = (name: string) => {
+    const before = functions.get(name);
+    if (!before) return;
+    before.retire();
+    outdated.add(before);
+    functions.delete(name);
+  };
+
   const live = (config: FunctionConfig, cloud: Cloud) => {
-    functions.get(config.name)?.retire();
+    retire(config.name);
     functions.set(config.name, new LambdaFunction(config, cloud, concurrency, idle * 1000));
   };
 
@@ -81,12 +95,11 @@ export default function lambda({ concurrency: limit = 10, idle = 300 }: LambdaOp
     create: async (inputs, cloud) => ({ id: inputs.name, outputs: await deploy(inputs, cloud) }),
     update: (_, inputs, __, cloud) => deploy(inputs, cloud),
     async delete({ id }) {
-      functions.get(id)?.retire();
-      functions.delete(id);
+      retire(id);
       concurrency.reserve(id, undefined);
     },
     restore: async ({ inputs, outputs, id }, cloud) => {
-      const root = path.join(packages, Buffer.from(outputs.codeSha256, "base64").toString("hex").slice(0, 32));
+      const root = unpacked(outputs.codeSha256, packages) ?? (await unpack(await zipOf(inputs.code), packages)).root;
       concurrency.reserve(id, reservation(inputs));
       live(configOf(inputs, arnOf(id, cloud), root), cloud);
       return outputs;
@@ -208,10 +221,21 @@ export default function lambda({ concurrency: limit = 10, idle = 300 }: LambdaOp
       packages = path.join(folder, "packages");
     },
     async stop() {
-      await Promise.all([...functions.values()].map((each) => each.stop()));
+      const live = [...functions.values()];
+      await Promise.all([...live, ...outdated].map((each) => each.stop()));
+      const roots = new Set([...outdated].map(({ config }) => config.root));
+      for (const { config } of live) roots.delete(config.root);
+      await Promise.all([...roots].map((root) => rm(root, { recursive: true, force: true })));
       functions.clear();
+      outdated.clear();
     },
   };
+}
+
+function accountLimit(): number {
+  const given = process.env.EMBEDDED_CLOUD_CONCURRENCY ?? "10";
+  if (!/^[1-9]\d*$/.test(given)) throw new Error(`EMBEDDED_CLOUD_CONCURRENCY is "${given}": it must be a whole number of at least 1.`);
+  return Number(given);
 }
 
 // --- functions

@@ -50,9 +50,9 @@ const UNZIPPED_LIMIT = 262_144_000;
 /** Unpacks a zip, unchanged, into a folder named after its content; what is there already is used. @throws CloudError for what Lambda would not take */
 export async function unpack(zip: Buffer, folder: string): Promise<Package> {
   const hash = createHash("sha256").update(zip).digest();
-  const root = path.join(folder, hash.toString("hex").slice(0, 32));
-  const unpacked = { root, codeSha256: hash.toString("base64"), size: zip.length };
-  if (existsSync(root)) return unpacked;
+  const root = rootOf(hash, folder);
+  const result = { root, codeSha256: hash.toString("base64"), size: zip.length };
+  if (existsSync(root)) return result;
   if (zip.length > ZIP_LIMIT)
     throw new CloudError(
       "RequestEntityTooLargeException",
@@ -86,5 +86,13 @@ export async function unpack(zip: Buffer, folder: string): Promise<Package> {
     await rm(aside, { recursive: true, force: true });
     if (!existsSync(root)) throw error;
   }
-  return unpacked;
+  return result;
 }
+
+/** The folder of a package that was unpacked before, if it is still there. */
+export function unpacked(codeSha256: string, folder: string): string | undefined {
+  const root = rootOf(Buffer.from(codeSha256, "base64"), folder);
+  return existsSync(root) ? root : undefined;
+}
+
+const rootOf = (hash: Buffer, folder: string) => path.join(folder, hash.toString("hex").slice(0, 32));

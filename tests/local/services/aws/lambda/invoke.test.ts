@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { GetFunctionCommand, InvokeCommand, LambdaClient } from "@aws-sdk/client-lambda";
@@ -519,6 +519,18 @@ describe("Lambda", () => {
     child.kill("SIGKILL");
     await once(child, "exit");
     await eventually(() => assert.ok(isGone(pid), `${pid} still runs`));
+  });
+
+  it("keeps of its packages those that are in use", async () => {
+    const packages = () => readdirSync(join(test.folder, "lambda", "packages")).length;
+    const fn = await declareFunction(test, "twice", "export const handler = async () => 1;");
+    await declareFunction(test, "same", "export const handler = async () => 1;");
+    await test.change(fn, { ...fn.inputs, code: await zipped({ "index.mjs": "export const handler = async () => 2;" }) });
+    const next = await test.change(fn, { ...fn.inputs, code: await zipped({ "index.mjs": "export const handler = async () => 3;" }) });
+    assert.equal((await invoke(test, next)).Payload, 3);
+    assert.equal(packages(), 3);
+    await test.cloud.stop();
+    assert.equal(packages(), 2);
   });
 
   it("finds a kept function again, without its zip", async () => {
