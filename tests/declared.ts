@@ -1,3 +1,4 @@
+import { EventEmitter, once } from "node:events";
 import * as pulumi from "@pulumi/pulumi";
 import runtimeState from "@pulumi/pulumi/runtime/state.js";
 import { withRejections } from "../local/engine/rejections.js";
@@ -10,6 +11,8 @@ export interface Declared {
   /** Logical name. */
   name: string;
   inputs: Record<string, any>;
+  /** Names of the inputs that are, or hold, secrets. */
+  secretInputs: string[];
   /** Logical name of the component that it belongs to. */
   parent: string | undefined;
   /** Logical names of what has to be there before. */
@@ -33,8 +36,8 @@ export const REGION = "eu-west-1";
  * The inputs of everything that `program` declares, exactly: type (`queuePolicy` for `aws:sqs/queuePolicy:QueuePolicy`) → logical name → inputs.
  * Components themselves are left out. Rejects with whatever the program throws, or an input rejects with.
  */
-export async function declared(program: () => unknown, options?: DeclareOptions): Promise<Record<string, Record<string, any>>> {
-  const byType: Record<string, Record<string, any>> = {};
+export async function declared(program: () => unknown, options?: DeclareOptions): Promise<Record<string, any>> {
+  const byType: Record<string, any> = {};
   for (const { type, name, inputs } of await recorded(program, options)) {
     const token = type.split(":").at(-1) ?? type;
     const key = `${token.charAt(0).toLowerCase()}${token.slice(1)}`;
@@ -47,23 +50,32 @@ export async function declared(program: () => unknown, options?: DeclareOptions)
 export async function recorded(program: () => unknown, { config = {}, functions = {} }: DeclareOptions = {}): Promise<Declared[]> {
   const resources: Declared[] = [];
   await withLocalStorage(async () => {
-    let rejected: { error: unknown } | undefined;
-    const fail = (error: unknown) => {
-      rejected ??= { error };
-    };
-    await withRejections(fail, async () => {
-      await pulumi.runtime.setMocks(mocks(functions), "image-pipeline", "test");
-      pulumi.runtime.setAllConfig(config);
-      record(resources);
-      await pulumi.runtime.runInPulumiStack(async () => {
-        await program();
-        return {};
-      });
-      await pulumi.runtime.disconnect();
-    });
-    if (rejected) throw rejected.error;
+    const errors: unknown[] = [];
+    const failed = new EventEmitter();
+    await withRejections(
+      (error) => {
+        errors.push(error);
+        failed.emit("failed");
+      },
+      async () => {
+        await pulumi.runtime.setMocks(mocks(functions), "image-pipeline", "test");
+        pulumi.runtime.setAllConfig(config);
+        record(resources);
+        // What has failed is never registered, and so never waited for to the end.
+        await Promise.race([complete(program), once(failed, "failed")]);
+      },
+    );
+    if (errors.length > 0) throw errors[0];
   });
   return resources.sort((a, b) => (`${a.name} ${a.type}` < `${b.name} ${b.type}` ? -1 : 1));
+}
+
+async function complete(program: () => unknown): Promise<void> {
+  await pulumi.runtime.runInPulumiStack(async () => {
+    await program();
+    return {};
+  });
+  await pulumi.runtime.disconnect();
 }
 
 // Internal to the SDK: keeps this program's runtime apart from that of other tests in the process.
@@ -147,11 +159,13 @@ function record(resources: Declared[]): void {
   monitor.registerResource = (request, callback) =>
     register(request, (error, response) => {
       if (!error && request.getCustom()) {
+        const inputs: Record<string, any> = pulumi.runtime.deserializeProperties(request.getObject());
         resources.push({
           urn: response.getUrn(),
           type: request.getType(),
           name: request.getName(),
-          inputs: pulumi.runtime.deserializeProperties(request.getObject()),
+          inputs: Object.fromEntries(Object.entries(inputs).map(([key, value]) => [key, pulumi.runtime.unwrapRpcSecret(value)])),
+          secretInputs: Object.keys(inputs).filter((key) => pulumi.runtime.isRpcSecret(inputs[key])),
           parent: request.getParent() ? nameOf(request.getParent()) : undefined,
           after: request.getDependenciesList().map(nameOf).sort(),
           retainOnDelete: request.getRetainondelete(),

@@ -19,7 +19,9 @@ describe("DeadLetters", () => {
   });
 
   it("rings as soon as one message waits, until none does", async () => {
-    const { metricAlarm } = await declared(() => new DeadLetters("parked", { alarmTopic: "arn:aws:sns:eu-west-1:123456789012:operations" }));
+    const { metricAlarm } = await declared(
+      () => new DeadLetters("parked", { alarmTopic: "arn:aws:sns:eu-west-1:123456789012:operations" }),
+    );
     assert.deepEqual(metricAlarm, {
       "parked-alarm": {
         alarmDescription: "Work is parked that could not be done: look at GET /failures, and redrive it.",
@@ -40,7 +42,7 @@ describe("DeadLetters", () => {
   it("lets only the named sources in, and by TLS only", async () => {
     const { queuePolicy } = await declared(() => new DeadLetters("parked").acceptFrom("events.amazonaws.com", "arn:rule", "arn:other"));
     const Resource = "arn:aws:sqs:eu-west-1:123456789012:parked-queue";
-    assert.deepEqual(queuePolicy?.["parked-policy"].policy.Statement, [
+    assert.deepEqual(queuePolicy["parked-policy"].policy.Statement, [
       {
         Sid: "TlsOnly",
         Effect: "Deny",
@@ -72,7 +74,11 @@ describe("DeadLetters", () => {
           },
         }),
     );
-    assert.deepEqual(queue?.["parked-queue"], { messageRetentionSeconds: 1_209_600, sqsManagedSseEnabled: false, kmsMasterKeyId: "alias/own" });
-    assert.equal(metricAlarm?.["parked-alarm"].period, 300);
+    assert.deepEqual(queue["parked-queue"], {
+      messageRetentionSeconds: 1_209_600,
+      sqsManagedSseEnabled: false,
+      kmsMasterKeyId: "alias/own",
+    });
+    assert.equal(metricAlarm["parked-alarm"].period, 300);
   });
 });

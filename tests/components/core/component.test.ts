@@ -42,8 +42,8 @@ describe("A component", () => {
           spareQueue: (args) => ({ ...args, fifoQueue: true }),
         }),
     );
-    assert.deepEqual(queue?.["pair-queue"].delaySeconds, 5);
-    assert.deepEqual(queue?.["pair-spare-queue"], { delaySeconds: 2, fifoQueue: true });
+    assert.deepEqual(queue["pair-queue"].delaySeconds, 5);
+    assert.deepEqual(queue["pair-spare-queue"], { delaySeconds: 2, fifoQueue: true });
   });
 
   it("refuses a transform for a child that it does not have, before anything is declared", async () => {

@@ -1,0 +1,38 @@
+import assert from "node:assert/strict";
+import * as pulumi from "@pulumi/pulumi";
+import { ApiKey } from "../../../components/aws/api-key.js";
+import { recorded } from "../../declared.js";
+
+describe("ApiKey", () => {
+  const declare = async (value?: string) => {
+    let isSecret: boolean | undefined;
+    const resources = await recorded(async () => {
+      isSecret = await pulumi.isSecret(new ApiKey("key", { value }).value);
+    });
+    return { resources, isSecret };
+  };
+
+  it("is generated once where none is given, and kept encrypted", async () => {
+    const { resources, isSecret } = await declare();
+    assert.deepEqual(
+      resources.map(({ name, type }) => [name, type]),
+      [
+        ["key-generated", "pulumi-nodejs:dynamic:Resource"],
+        ["key-parameter", "aws:ssm/parameter:Parameter"],
+      ],
+    );
+    assert.deepEqual(resources[1]?.inputs, { type: "SecureString", value: "a-key-that-was-generated" });
+    assert.deepEqual(resources[1]?.secretInputs, ["value"]);
+    assert.equal(isSecret, true);
+  });
+
+  it("is the one that is given, and a secret from then on", async () => {
+    const { resources, isSecret } = await declare("0123456789abcdef");
+    assert.deepEqual(
+      resources.map(({ name, inputs }) => [name, inputs]),
+      [["key-parameter", { type: "SecureString", value: "0123456789abcdef" }]],
+    );
+    assert.deepEqual(resources[0]?.secretInputs, ["value"]);
+    assert.equal(isSecret, true);
+  });
+});
