@@ -99,14 +99,15 @@ export class EmbeddedCloud implements Cloud {
     await mkdir(options.folder, { recursive: true });
     const file = join(options.folder, "endpoint.json");
     const before = options.kept ? await readEndpoint(file) : undefined;
-    const key = before ?? Authority.newAccessKey();
+    const { accessKeyId, secretAccessKey } = before ?? Authority.newAccessKey();
+    const key: AccessKey = { accessKeyId, secretAccessKey };
     const cloud = new EmbeddedCloud(options, key);
     try {
       const { server, port } = await listen((request) => cloud.serve(request), before?.port);
       cloud.#server = server;
       cloud.#url = `http://127.0.0.1:${port}`;
       if (options.kept) {
-        const endpoint: Endpoint = { port, accessKeyId: key.accessKeyId, secretAccessKey: key.secretAccessKey };
+        const endpoint: Endpoint = { port, ...key };
         await writeFile(file, JSON.stringify(endpoint), { mode: 0o600 });
       }
       for (const service of options.services) {

@@ -21,6 +21,8 @@ export interface TestCloud {
   /** Changes a resource in place. */
   change(resource: Resource, inputs: Properties): Promise<Resource>;
   remove(resource: Resource): Promise<void>;
+  /** Brings back a resource of an earlier run over the same folder. */
+  restore(resource: Resource): Promise<Resource>;
   /** Configuration of an SDK client for the account itself. */
   client(): ClientConfig;
   /** Configuration of an SDK client for a session of a role, as `service` (default: Lambda) takes it. */
@@ -74,6 +76,13 @@ export async function testCloud(services: Service[], { resources = [], folder, .
     async remove(resource) {
       await typeOf(resource.type).delete(resource, cloud);
       cloud.resources.remove(resource);
+    },
+
+    async restore(before) {
+      const outputs = (await typeOf(before.type).restore?.(before, cloud)) ?? before.outputs;
+      const resource = { ...before, outputs };
+      cloud.resources.add(resource);
+      return resource;
     },
 
     client: () => ({ endpoint: cloud.url, region: cloud.region, credentials: cloud.accountCredentials }),

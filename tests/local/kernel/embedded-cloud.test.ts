@@ -1,7 +1,11 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { basename, join } from "node:path";
 import { ListQueuesCommand, SendMessageCommand, SQSClient } from "@aws-sdk/client-sqs";
 import { jsonProtocol } from "../../../local/kernel/aws/protocols/json.js";
+import { NO_FAULTS } from "../../../local/kernel/faults.js";
 import { CloudError, type PolicyDocument, type Service } from "../../../local/kernel/service.js";
 import iam from "../../../local/services/aws/iam.js";
 import { type TestCloud, testCloud } from "../cloud.js";
@@ -109,5 +113,100 @@ describe("The embedded cloud", () => {
     const response = await fetch(test.cloud.url, { method: "POST", headers: { "x-amz-target": "AmazonSQS.SendMessage" }, body: "{}" });
     assert.equal(response.status, 403);
     assert.equal(((await response.json()) as { __type: string }).__type, "MissingAuthenticationTokenException");
+  });
+
+  it("is settled when nothing is under way, however long the chain", async () => {
+    test = await testCloud([postOffice()]);
+    const ends: string[] = [];
+    const step = (left: number): Promise<void> =>
+      new Promise((resolve) => setTimeout(resolve, 2)).then(() => {
+        if (left > 0) void test.cloud.busy(step(left - 1));
+        else ends.push("end");
+      });
+    void test.cloud.busy(step(3));
+    await test.cloud.settled();
+    assert.deepEqual(ends, ["end"]);
+  });
+
+  it("tells subscribers of events, and lets no subscriber stop another", async () => {
+    test = await testCloud([]);
+    const seen: string[] = [];
+    test.cloud.subscribe(() => {
+      throw new Error("a subscriber's mistake");
+    });
+    test.cloud.subscribe(({ type }) => seen.push(type));
+    test.cloud.publish({ source: "aws.s3", type: "Object Created", resources: [], detail: {} });
+    assert.deepEqual(seen, ["Object Created"]);
+    assert.match(test.cloud.trace.entries("note")[0]!.text, /a subscriber's mistake/);
+  });
+
+  it("throttles and fails calls when it is told to", async () => {
+    const fault = new CloudError("ThrottlingException", "Rate exceeded", 400);
+    const office = postOffice();
+    let faults = 1;
+    test = await testCloud([office], { faults: { ...NO_FAULTS, call: () => (faults-- > 0 ? fault : undefined) } });
+    await send(new SQSClient(test.client()), "hello");
+    assert.deepEqual(office.sent, ["hello"], "the SDK tried again");
+    assert.equal(test.cloud.trace.entries("fault").length, 1);
+  });
+
+  it("traces every call: what, by whom, how it ended", async () => {
+    test = await testCloud([postOffice()]);
+    await send(new SQSClient(test.client()), "odd").catch(() => {});
+    const [{ text, detail } = {}] = test.cloud.trace.entries("call");
+    assert.equal(text, "sqs:SendMessage Odd by arn:aws:iam::000000000000:root");
+    assert.equal(detail?.code, "Odd");
+  });
+
+  it("is where it was when its folder is kept, with the same key", async () => {
+    const folder = await mkdtemp(join(tmpdir(), "embedded-cloud-"));
+    try {
+      test = await testCloud([], { folder, kept: true });
+      const { url, accountCredentials } = test.cloud;
+      await test.stop();
+      test = await testCloud([], { folder, kept: true });
+      assert.equal(test.cloud.url, url);
+      assert.deepEqual(test.cloud.accountCredentials, accountCredentials);
+    } finally {
+      await test.stop();
+      await rm(folder, { recursive: true });
+    }
+  });
+
+  it("goes elsewhere when somebody else is where it was", async () => {
+    const folder = await mkdtemp(join(tmpdir(), "embedded-cloud-"));
+    const first = await testCloud([], { folder, kept: true });
+    test = await testCloud([], { folder, kept: true });
+    try {
+      assert.notEqual(test.cloud.url, first.cloud.url);
+    } finally {
+      await first.stop();
+    }
+    await rm(folder, { recursive: true });
+  });
+
+  it("starts services before it is handed over, and stops them in the opposite order", async () => {
+    const log: string[] = [];
+    const service = (name: string): Service => ({
+      name,
+      start: async (cloud, folder) => void log.push(`${name} starts with ${basename(folder)} at ${cloud.url.slice(0, 17)}`),
+      stop: async () => void log.push(`${name} stops`),
+    });
+    test = await testCloud([service("a"), service("b")]);
+    await test.cloud.stop();
+    assert.deepEqual(log, ["a starts with a at http://127.0.0.1:", "b starts with b at http://127.0.0.1:", "b stops", "a stops"]);
+  });
+
+  it("has one service of a name", async () => {
+    await assert.rejects(testCloud([postOffice(), postOffice()]), /Two services are called sqs/);
+  });
+
+  it("hangs up on bodies that are larger than it reads", async () => {
+    test = await testCloud([postOffice()]);
+    const chunk = new Uint8Array(16 * 1024 * 1024);
+    let left = 14;
+    const body = new ReadableStream({ pull: (to) => (left-- > 0 ? to.enqueue(chunk) : to.close()) });
+    const answer = fetch(test.cloud.url, { method: "POST", body, duplex: "half" } as RequestInit).then(({ status }) => status);
+    assert.equal(await answer.catch(() => 413), 413);
   });
 });
