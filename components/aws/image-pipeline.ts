@@ -284,13 +284,14 @@ export class ImagePipeline extends Component<Part> implements ImagePipelineOutpu
   }
 
   /** Follows the deletion of an original: its variants, record and tags go too. */
-  private createCleanUp({ logRetention, tags: labels }: ValidatedArgs, stores: Stores): Handler {
+  private createCleanUp({ settings, logRetention, tags: labels }: ValidatedArgs, stores: Stores): Handler {
     const { uploads, thumbnails, records, tags, deadLetters, workflow } = stores;
     return new Handler(
       `${this.name}-clean-up`,
       {
         entry: "functions/aws/clean-up.ts",
         environment: {
+          PIPELINE_SETTINGS: JSON.stringify(settings),
           UPLOADS_BUCKET: uploads.bucket,
           THUMBNAILS_BUCKET: thumbnails.bucket,
           RECORDS_TABLE: records.table,
