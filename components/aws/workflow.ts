@@ -119,7 +119,7 @@ export class Workflow extends Component<(typeof CHILDREN)[number]> {
     const record: Statement = { Action: ["dynamodb:GetItem", "dynamodb:PutItem"], Resource: records.arn };
     // A result replaces what the version before had: tags and variants.
     const result = {
-      environment: { RECORDS_TABLE: records.name, TAGS_TABLE: tags.name, THUMBNAILS_BUCKET: thumbnails.bucket },
+      environment: { PIPELINE_SETTINGS, RECORDS_TABLE: records.name, TAGS_TABLE: tags.name, THUMBNAILS_BUCKET: thumbnails.bucket },
       grants: [record, onObjects(["s3:DeleteObject"], thumbnails, "thumbnails/")],
     };
 

@@ -1,10 +1,10 @@
 import page from "virtual:page";
-import { type APIGatewayProxyResult, handle, type LambdaContext, type LambdaEvent } from "hono/aws-lambda";
 import project from "../../package.json" with { type: "json" };
 import { createApi } from "../core/api/app.js";
 import { dynamodb, s3, sqs, ssm, stepFunctions } from "./clients.js";
 import { SqsDeadLetters } from "./dead-letters.js";
 import { environment } from "./environment.js";
+import { behindGateway } from "./gateway.js";
 import { S3ObjectStore } from "./object-store.js";
 import { DynamoRecordStore } from "./record-store.js";
 import { secret } from "./secrets.js";
@@ -53,14 +53,6 @@ const app = createApi({
   prefix: UPLOADS_PREFIX,
   bodyLimit: BODY_LIMIT,
 });
-const answer = handle(app);
 
-/** The HTTP API behind API Gateway, payload format 2.0. */
-export function handler(event: LambdaEvent & { rawPath: string }, context?: LambdaContext): Promise<APIGatewayProxyResult> {
-  return answer({ ...event, rawPath: encoded(event.rawPath) }, context);
-}
-
-/** The gateway hands paths over decoded, so that a `?` or a `%` in a key would be taken for the URL's own. The API decodes once. */
-function encoded(path: string): string {
-  return path.split("/").map(encodeURIComponent).join("/");
-}
+/** The HTTP API. */
+export const handler = behindGateway(app);

@@ -7,7 +7,8 @@ import { DynamoRecordStore } from "./record-store.js";
 import { DynamoTagIndex } from "./tag-index.js";
 import { StepFunctionsWorkflow } from "./workflow.js";
 
-const { UPLOADS_BUCKET, THUMBNAILS_BUCKET, RECORDS_TABLE, TAGS_TABLE, WORKFLOW_ARN } = environment(
+const { PIPELINE_SETTINGS, UPLOADS_BUCKET, THUMBNAILS_BUCKET, RECORDS_TABLE, TAGS_TABLE, WORKFLOW_ARN } = environment(
+  "PIPELINE_SETTINGS",
   "UPLOADS_BUCKET",
   "THUMBNAILS_BUCKET",
   "RECORDS_TABLE",
@@ -20,6 +21,7 @@ const ports = {
   variants: new S3ObjectStore(objects, THUMBNAILS_BUCKET),
   records: new DynamoRecordStore(tables, RECORDS_TABLE),
   tags: new DynamoTagIndex(tables, TAGS_TABLE, "cloud"),
+  settings: PIPELINE_SETTINGS,
   workflow: new StepFunctionsWorkflow(stepFunctions(), WORKFLOW_ARN, UPLOADS_BUCKET),
 };
 

@@ -11,12 +11,17 @@ import { DynamoTagIndex } from "./tag-index.js";
 
 const Failed = z.object({ event: z.unknown(), error: ExecutionError, execution: z.string() });
 
-const { RECORDS_TABLE, TAGS_TABLE, THUMBNAILS_BUCKET } = environment("RECORDS_TABLE", "TAGS_TABLE", "THUMBNAILS_BUCKET");
+const {
+  PIPELINE_SETTINGS: settings,
+  RECORDS_TABLE,
+  TAGS_TABLE,
+  THUMBNAILS_BUCKET,
+} = environment("PIPELINE_SETTINGS", "RECORDS_TABLE", "TAGS_TABLE", "THUMBNAILS_BUCKET");
 const client = dynamodb();
 const records = new DynamoRecordStore(client, RECORDS_TABLE);
 const tags = new DynamoTagIndex(client, TAGS_TABLE, "cloud");
 const variants = new S3ObjectStore(s3(), THUMBNAILS_BUCKET);
-const clock = { now: () => new Date() };
+const ports = { records, tags, variants, settings, clock: { now: () => new Date() } };
 
 /**
  * RecordFailure and MarkFailed: the event and the error in; out, what is to be announced.
@@ -28,6 +33,6 @@ export async function handler(input: unknown): Promise<{ stored: boolean; notifi
   const { event, error, execution } = Failed.parse(input);
   const { size, at: _, ...run } = arrivalOf(event);
   const { key, ...failure } = refusalIn(error) ?? { key: undefined, code: "INTERNAL" as const, message: FAILURES.INTERNAL };
-  const result = await recordFailure({ ...run, ...(key && { key }), execution }, failure, { records, tags, variants, clock }, size);
+  const result = await recordFailure({ ...run, ...(key && { key }), execution }, failure, ports, size);
   return result.stored ? { stored: true, notification: result.notification } : result;
 }

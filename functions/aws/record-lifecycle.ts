@@ -92,7 +92,8 @@ export function begin(
     ...(image.size !== undefined && { size: image.size }),
     uploadedAt: image.uploadedAt,
   };
-  const previous = isEnded(entry) ? entry.record : entry?.previous;
+  // A failure of the infrastructure is no result: what was there before it is still to be replaced.
+  const previous = isEnded(entry) && entry.record.failure?.code !== "INTERNAL" ? entry.record : entry?.previous;
   return { keep: { key: run.key, record, ...version(run, entry), startedAt: now, ...(previous && { previous }) }, answer: { record } };
 }
 

@@ -6,12 +6,17 @@ import { S3ObjectStore } from "./object-store.js";
 import { DynamoRecordStore } from "./record-store.js";
 import { DynamoTagIndex } from "./tag-index.js";
 
-const { RECORDS_TABLE, TAGS_TABLE, THUMBNAILS_BUCKET } = environment("RECORDS_TABLE", "TAGS_TABLE", "THUMBNAILS_BUCKET");
+const {
+  PIPELINE_SETTINGS: settings,
+  RECORDS_TABLE,
+  TAGS_TABLE,
+  THUMBNAILS_BUCKET,
+} = environment("PIPELINE_SETTINGS", "RECORDS_TABLE", "TAGS_TABLE", "THUMBNAILS_BUCKET");
 const client = dynamodb();
 const records = new DynamoRecordStore(client, RECORDS_TABLE);
 const tags = new DynamoTagIndex(client, TAGS_TABLE, "cloud");
 const variants = new S3ObjectStore(s3(), THUMBNAILS_BUCKET);
-const clock = { now: () => new Date() };
+const ports = { records, tags, variants, settings, clock: { now: () => new Date() } };
 
 /** StoreResults: all that was found in; out, what is to be announced. `stored: false` when it is not. */
 export async function handler({
@@ -26,7 +31,7 @@ export async function handler({
   const labels = cloudLabels(input);
   if (labels) await tags.remember(fingerprint.sha256, labels);
   const completion = { ...metadata, ...fingerprint, size: input.size, variants: thumbnails.variants, tags: tagsOf(input) };
-  const result = await storeResults({ ...input.run, execution }, completion, { records, tags, variants, clock });
+  const result = await storeResults({ ...input.run, execution }, completion, ports);
   // The record is in the message; twice would only take room in what a state may hand on.
   return result.stored ? { stored: true, notification: result.notification } : result;
 }
