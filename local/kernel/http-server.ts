@@ -70,11 +70,13 @@ async function answer(
 }
 
 async function read(incoming: IncomingMessage): Promise<HttpRequest> {
+  const tooLarge = () => new BodyTooLarge(`The embedded cloud reads bodies of at most ${LARGEST_BODY} bytes.`);
+  if (Number(incoming.headers["content-length"]) > LARGEST_BODY) throw tooLarge();
   const chunks: Buffer[] = [];
   let size = 0;
   for await (const chunk of incoming as AsyncIterable<Buffer>) {
     size += chunk.length;
-    if (size > LARGEST_BODY) throw new BodyTooLarge(`The embedded cloud reads bodies of at most ${LARGEST_BODY} bytes.`);
+    if (size > LARGEST_BODY) throw tooLarge();
     chunks.push(chunk);
   }
   const headers: Record<string, string> = {};

@@ -16,12 +16,16 @@ export default function ssm(): Service {
     return Buffer.concat([iv, cipher.update(value), cipher.final(), cipher.getAuthTag()]).toString("base64");
   };
 
+  /** When each was last written; a parameter of an earlier run counts as written when this one began. */
+  const written = new Map<string, Date>();
+  let began = new Date(0);
+
   const describe = ({ outputs }: Resource, decrypt: boolean): Properties => ({
     Name: outputs.name,
     Type: outputs.type,
     Value: outputs.type === "SecureString" && !decrypt ? encrypted(outputs.value) : outputs.value,
     Version: outputs.version,
-    LastModifiedDate: Date.parse(outputs.lastModified ?? 0) / 1_000 || 0,
+    LastModifiedDate: (written.get(outputs.name) ?? began).getTime() / 1_000,
     ARN: outputs.arn,
     DataType: outputs.dataType,
   });
@@ -53,12 +57,15 @@ export default function ssm(): Service {
 
   return {
     name: "ssm",
-    resources: { [PARAMETER]: parameter },
+    resources: { [PARAMETER]: parameter((name, at) => written.set(name, at)) },
     api: { protocol: jsonProtocol({ signing: "ssm", target: "AmazonSSM", version: "1.1" }), operations },
+    async start(cloud) {
+      began = cloud.now();
+    },
   };
 }
 
-const parameter: ResourceType = {
+const parameter = (wrote: (name: string, at: Date) => void): ResourceType => ({
   inputs: ["name", "type", "value", "insecureValue", "description", "tier", "dataType", "allowedPattern", "tags"],
   replacedBy: ["name", "type", "dataType"],
   named: { input: "name", maxLength: 2048 },
@@ -95,12 +102,17 @@ const parameter: ResourceType = {
         "The parameter already exists. To overwrite this value, set the overwrite option in the request to true.",
         400,
       );
+    wrote(inputs.name, cloud.now());
     return { id: inputs.name, outputs: outputsOf(inputs, 1, cloud) };
   },
 
-  update: async (_id, inputs, { outputs }, cloud) => outputsOf(inputs, outputs.version + 1, cloud),
+  async update(id, inputs, { outputs }, cloud) {
+    wrote(id, cloud.now());
+    return outputsOf(inputs, outputs.version + 1, cloud);
+  },
+
   delete: async () => {},
-};
+});
 
 function outputsOf(inputs: Properties, version: number, cloud: Cloud): Properties {
   const value = inputs.value ?? inputs.insecureValue;
@@ -111,7 +123,6 @@ function outputsOf(inputs: Properties, version: number, cloud: Cloud): Propertie
     insecureValue: inputs.type === "SecureString" ? "" : value,
     hasValueWo: false,
     keyId: inputs.type === "SecureString" ? "alias/aws/ssm" : "",
-    lastModified: cloud.now().toISOString(),
     region: cloud.region,
     tagsAll: inputs.tags ?? {},
     version,
