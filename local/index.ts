@@ -83,7 +83,7 @@ export async function startStack(options: StackOptions): Promise<EmbeddedStack> 
     await removeFolder();
   };
   try {
-    const state = new StackState({ file: dataFolder && join(dataFolder, "stack.json"), project, stack });
+    const state = new StackState({ file: dataFolder && join(dataFolder, "stack.jsonl"), project, stack });
     const services = [...(await findServices(options.clouds)), ...(options.services ?? [])];
     cloud = await startCloud(services, join(folder, "cloud"), options);
     const provider = serviceProvider(cloud, services);

@@ -1,6 +1,8 @@
-import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { appendFileSync, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
+import { isDeepStrictEqual } from "node:util";
 import type { Properties } from "../kernel/service.js";
+import { json } from "./envelopes.js";
 
 /** What the engine knows of a resource. Inputs and outputs are in Pulumi's envelopes, so that what is secret says so. */
 export interface ResourceState {
@@ -33,11 +35,23 @@ export interface ResourceState {
   doomed?: true;
 }
 
-interface StateFile {
+/** What can happen to the resources of a stack: a line of the file each, after one that says whose they are. */
+type Change =
+  | { put: ResourceState }
+  | { remove: string }
+  /** A resource in the place of one with another URN. */
+  | { rename: string; to: ResourceState }
+  /** A replacement in the place of the resource with its URN, which remains to be deleted. */
+  | { replace: ResourceState }
+  /** A replaced one, still to be deleted. */
+  | { doom: ResourceState }
+  /** It is deleted now. */
+  | { bury: { urn: string; id: string } };
+
+interface Header {
   version: 1;
   project: string;
   stack: string;
-  resources: ResourceState[];
 }
 
 /** A kept state that cannot be used. */
@@ -47,22 +61,22 @@ export class StateUnusable extends Error {
 }
 
 /**
- * The resources of a stack, in the order of their creation. With a file, every change is on the disk before it counts: written beside it and
- * put in its place, readable by the owner only.
+ * The resources of a stack, in the order of their creation. With a file, every change is appended to it before it counts, so that a process
+ * that is killed loses nothing; the file is written anew at each start. Only its owner can read it.
  */
 export class StackState {
   readonly #live = new Map<string, ResourceState>();
   readonly #doomed = new Set<ResourceState>();
   readonly #file: string | undefined;
-  readonly #project: string;
-  readonly #stack: string;
+  readonly #header: Header;
 
   /** @throws StateUnusable when the file is another stack's, or damaged. */
   constructor({ file, project, stack }: { file?: string | undefined; project: string; stack: string }) {
     this.#file = file;
-    this.#project = project;
-    this.#stack = stack;
-    if (file !== undefined && existsSync(file)) this.#load(file);
+    this.#header = { version: 1, project, stack };
+    if (file === undefined) return;
+    if (existsSync(file)) this.#load(file);
+    this.#write(file);
   }
 
   get(urn: string): ResourceState | undefined {
@@ -80,68 +94,82 @@ export class StackState {
   }
 
   put(resource: ResourceState): void {
-    this.#live.set(resource.urn, resource);
-    this.#save();
+    if (!isDeepStrictEqual(json(resource), this.#live.get(resource.urn))) this.#do({ put: resource });
   }
 
   /** Puts a resource in the place of one with another URN: everything that referred to that one refers to this one. */
   rename(before: string, resource: ResourceState): void {
-    const all = [...this.#live].map(([urn, state]) =>
-      urn === before ? resource : { ...state, ...referring(state, before, resource.urn) },
-    );
-    this.#live.clear();
-    for (const state of all) this.#live.set(state.urn, state);
-    this.#save();
+    this.#do({ rename: before, to: resource });
   }
 
-  /** Puts a replacement in the place of a resource, which remains to be deleted. */
-  replace(before: ResourceState, after: ResourceState): void {
-    this.#live.delete(before.urn);
-    this.#doomed.add({ ...before, doomed: true });
-    this.#live.set(after.urn, after);
-    this.#save();
+  /** Puts a replacement in the place of the resource with its URN, which remains to be deleted. */
+  replace(after: ResourceState): void {
+    this.#do({ replace: after });
   }
 
-  remove(resource: ResourceState): void {
-    if (resource.doomed) this.#doomed.delete(resource);
-    else this.#live.delete(resource.urn);
-    this.#save();
-  }
-
-  #load(file: string): void {
-    let read: StateFile;
-    try {
-      read = JSON.parse(readFileSync(file, "utf8"));
-      if (read.version !== 1 || !Array.isArray(read.resources)) throw new Error("it is not a state of version 1");
-    } catch (error) {
-      throw new StateUnusable(
-        `The kept state ${file} cannot be read: ${(error as Error).message}. Use another folder, or remove this one.`,
-      );
-    }
-    if (read.project !== this.#project || read.stack !== this.#stack) {
-      throw new StateUnusable(
-        `The kept state ${file} is of stack ${read.project}/${read.stack}, not of ${this.#project}/${this.#stack}. Use another folder.`,
-      );
-    }
-    for (const resource of read.resources) {
-      if (resource.doomed) this.#doomed.add(resource);
-      else this.#live.set(resource.urn, resource);
-    }
+  remove({ urn, id, doomed }: ResourceState): void {
+    this.#do(doomed ? { bury: { urn, id } } : { remove: urn });
   }
 
   // Synchronous on purpose: a step is not done before it is on the disk, and steps that end together must not overtake each other.
-  #save(): void {
-    if (this.#file === undefined) return;
-    const contents: StateFile = {
-      version: 1,
-      project: this.#project,
-      stack: this.#stack,
-      resources: [...this.#live.values(), ...this.#doomed],
-    };
-    mkdirSync(dirname(this.#file), { recursive: true });
-    const draft = `${this.#file}.new`;
-    writeFileSync(draft, JSON.stringify(contents), { mode: 0o600 });
-    renameSync(draft, this.#file);
+  #do(change: Change): void {
+    const text = JSON.stringify(change);
+    if (this.#file !== undefined) appendFileSync(this.#file, `${text}\n`);
+    this.#apply(JSON.parse(text));
+  }
+
+  #apply(change: Change): void {
+    if ("put" in change) this.#live.set(change.put.urn, change.put);
+    else if ("remove" in change) this.#live.delete(change.remove);
+    else if ("rename" in change) this.#rename(change.rename, change.to);
+    else if ("replace" in change) this.#replace(change.replace);
+    else if ("doom" in change) this.#doomed.add({ ...change.doom, doomed: true });
+    else this.#bury(change.bury);
+  }
+
+  #rename(before: string, to: ResourceState): void {
+    const all = [...this.#live].map(([urn, state]) => (urn === before ? to : { ...state, ...referring(state, before, to.urn) }));
+    this.#live.clear();
+    for (const state of all) this.#live.set(state.urn, state);
+  }
+
+  #replace(after: ResourceState): void {
+    const before = this.#live.get(after.urn);
+    if (before) this.#apply({ doom: before });
+    // The new one is younger than what it was made after.
+    this.#live.delete(after.urn);
+    this.#live.set(after.urn, after);
+  }
+
+  #bury({ urn, id }: { urn: string; id: string }): void {
+    for (const resource of this.#doomed) if (resource.urn === urn && resource.id === id) this.#doomed.delete(resource);
+  }
+
+  #load(file: string): void {
+    const [first = "", ...lines] = readFileSync(file, "utf8").split("\n");
+    // What follows the last line break is a line that was never finished.
+    lines.pop();
+    try {
+      const header: Header = JSON.parse(first);
+      if (header.version !== 1) throw new Error("it is not a state of version 1");
+      const [own, theirs] = [this.#header, header].map(({ project, stack }) => `${project}/${stack}`);
+      if (own !== theirs) throw new Error(`it is of the stack ${theirs}, not of ${own}`);
+      for (const line of lines) this.#apply(JSON.parse(line));
+    } catch (error) {
+      throw new StateUnusable(
+        `The kept state ${file} cannot be used: ${(error as Error).message}. Use another folder, or remove this one.`,
+      );
+    }
+  }
+
+  /** Whole, beside the file, then in its place. */
+  #write(file: string): void {
+    mkdirSync(dirname(file), { recursive: true });
+    const changes = [...this.live().map((put): Change => ({ put })), ...this.doomed().map((doom): Change => ({ doom }))];
+    const lines = [this.#header, ...changes].map((line) => `${JSON.stringify(line)}\n`);
+    const draft = `${file}.new`;
+    writeFileSync(draft, lines.join(""), { mode: 0o600 });
+    renameSync(draft, file);
   }
 }
 

@@ -61,7 +61,7 @@ export class Steps {
     }
     const after = await this.#created(desired, provider);
     // What has the same physical id is the same thing: deleting the old one would delete the new one.
-    if (after.id !== before.id) this.#state.replace(before, after);
+    if (after.id !== before.id) this.#state.replace(after);
     return this.#done("replace", after);
   }
 

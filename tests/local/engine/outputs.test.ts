@@ -63,12 +63,16 @@ describe("A program on the embedded engine", () => {
   it("hands files over with the hash of their contents", async () => {
     const stack = await bench.start(async () => {
       const text = new pulumi.asset.StringAsset("hello");
-      new Thing("text", { label: "text", file: text });
+      const { file } = new Thing("text", { label: "text", file: text });
+      const again = new Thing("again", { label: "again", file });
       new Thing("zip", { label: "zip", file: new pulumi.asset.FileArchive("tests/local/engine") });
       new Thing("named", { label: "named", file: new pulumi.asset.AssetArchive({ "a.txt": text }) });
+      return { isAsset: again.file.apply((value) => pulumi.asset.Asset.isInstance(value)) };
     });
     const hash = "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824";
     assert.deepEqual(bench.things.seen.get("text")?.file, { asset: { text: "hello", hash } });
+    assert.deepEqual(bench.things.seen.get("again")?.file, { asset: { text: "hello", hash } }, "and hand them on");
+    assert.equal(stack.outputs.isAsset, true);
     const { archive } = bench.things.seen.get("zip")?.file ?? assert.fail();
     assert.equal(archive.path, import.meta.dirname);
     assert.match(archive.hash, /^[0-9a-f]{64}$/);

@@ -73,10 +73,13 @@ describe("Secrets", () => {
 
   it("lie marked in a file that only its owner can read", async () => {
     await bench.kept(async () => ({ password: new Thing("thing", { password: pulumi.secret("hunter2") }).password }));
-    const file = join(await bench.folder(), "stack.json");
+    const file = join(await bench.folder(), "stack.jsonl");
     assert.equal((await stat(file)).mode & 0o777, 0o600);
-    const { resources } = JSON.parse(await readFile(file, "utf8"));
-    const { inputs, outputs } = resources.find(({ name }: { name: string }) => name === "thing");
+    const lines = (await readFile(file, "utf8"))
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line));
+    const { inputs, outputs } = lines.find(({ put }) => put?.name === "thing").put;
     assert.deepEqual(inputs.password, { [SIGNATURE]: SECRET, value: "hunter2" });
     assert.deepEqual(outputs.password, { [SIGNATURE]: SECRET, value: "hunter2" });
   });

@@ -94,10 +94,11 @@ export class Thing extends pulumi.CustomResource {
   declare readonly holds: pulumi.Output<unknown>;
   declare readonly tags: pulumi.Output<Record<string, string>>;
   declare readonly password: pulumi.Output<string>;
+  declare readonly file: pulumi.Output<pulumi.asset.Asset>;
 
   constructor(name: string, args: ThingArgs = {}, opts?: pulumi.CustomResourceOptions) {
     const outputs = { label: undefined, size: undefined, address: undefined, arn: undefined, revised: undefined, holds: undefined };
-    super("test:things/thing:Thing", name, { ...outputs, tags: undefined, password: undefined, ...args }, opts);
+    super("test:things/thing:Thing", name, { ...outputs, tags: undefined, password: undefined, file: undefined, ...args }, opts);
   }
 
   static get(name: string, id: pulumi.Input<string>): Thing {
