@@ -177,6 +177,22 @@ describe("DynamoDB", () => {
     });
   });
 
+  it("shows the item that was in the way, even when it is deleted at the same moment", async () => {
+    const call = (operation: string, input: Properties) =>
+      cloud.cloud.call({ service: "dynamodb", operation, input: { TableName, ...input }, as: cloud.owner });
+    const item = { ImageKey: { S: "a" } };
+    const onlyNew = { ConditionExpression: "attribute_not_exists(ImageKey)", ReturnValuesOnConditionCheckFailure: "ALL_OLD" };
+    let refused = 0;
+    for (let round = 0; round < 50; round++) {
+      await call("PutItem", { Item: item });
+      const [put] = await Promise.allSettled([call("PutItem", { Item: item, ...onlyNew }), call("DeleteItem", { Key: item })]);
+      if (put.status === "fulfilled") continue;
+      assert.deepEqual(put.reason.details.Item, item);
+      refused++;
+    }
+    assert.ok(refused > 0);
+  });
+
   it("answers queries on an index in order, page by page", async () => {
     for (let day = 1; day <= 7; day++) await put({ ImageKey: `k${day}`, UserId: "ann", UploadedOn: `2026-01-0${day}` });
     await put({ ImageKey: "other", UserId: "bob", UploadedOn: "2026-01-01" });

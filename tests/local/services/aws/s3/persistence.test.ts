@@ -5,6 +5,7 @@ import { once } from "node:events";
 import { mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import {
   CompleteMultipartUploadCommand,
@@ -120,11 +121,13 @@ describe("What S3 keeps", () => {
     open().createBucket(Bucket);
     const writer = fileURLToPath(new URL("writer.ts", import.meta.url));
     let last = "";
-    for (const writes of [1, 3, 7, 12]) {
+    for (const writes of [1, 2, 3, 5, 8, 13]) {
       const child = fork(writer, [folder, Bucket], { execArgv: ["--import", "tsx"] });
       const exited = once(child, "exit");
       let committed = "";
       for (let seen = 0; seen < writes; seen++) [committed] = await once(child, "message");
+      // Any moment will do.
+      await setTimeout(Math.random() * 30);
       child.kill("SIGKILL");
       await exited;
       const store = open();
