@@ -1,6 +1,7 @@
 import { variantKeys } from "../keys.js";
 import type { ObjectStore, RecordStore, TagIndex, Workflow } from "../ports.js";
 import type { ImageRecord } from "../record.js";
+import type { Settings } from "../settings.js";
 
 export interface CleanUpPorts {
   /** Given, an object that is there (again) is left alone. */
@@ -8,6 +9,8 @@ export interface CleanUpPorts {
   variants: ObjectStore;
   records: RecordStore;
   tags: TagIndex;
+  /** Given, what a failed run may have written without a trace goes too. */
+  settings?: Pick<Settings, "variants">;
   /** Given, an image that came back while the old one was cleaned away is processed again. */
   workflow?: Workflow;
 }
@@ -22,7 +25,7 @@ export interface CleanUpPorts {
  */
 export async function cleanUp(
   { key, sequencer, at }: { key: string; sequencer?: string; at: string },
-  { uploads, variants, records, tags, workflow }: CleanUpPorts,
+  { uploads, variants, records, tags, settings, workflow }: CleanUpPorts,
 ): Promise<ImageRecord | undefined> {
   // It exists again: the event of the new version is on its way, and replaces what the old one left.
   if (await uploads?.head(key)) return undefined;
@@ -30,15 +33,8 @@ export async function cleanUp(
   if (!buried) return undefined;
   await tags.remove(buried);
   const made = buried.variants ?? [];
-  const keys = [
-    ...new Set([
-      ...made.map((variant) => variant.key),
-      ...variantKeys(
-        key,
-        made.map(({ name }) => name),
-      ),
-    ]),
-  ];
+  const names = new Set([...Object.keys(settings?.variants ?? {}), ...made.map(({ name }) => name)]);
+  const keys = [...new Set([...made.map((variant) => variant.key), ...variantKeys(key, names)])];
   if (keys.length > 0) await variants.delete(keys);
   // A new version may have come, and been processed, between the look and the deletion: then these were its variants.
   const again = keys.length > 0 ? await uploads?.head(key) : undefined;

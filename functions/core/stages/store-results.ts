@@ -9,7 +9,7 @@ export interface ResultPorts {
   tags: TagIndex;
   variants: ObjectStore;
   clock: Clock;
-  /** Given, a failure also removes what a stale run of an earlier version may have written meanwhile. */
+  /** Given, a failure also removes what a stale run of an earlier version may have written without a trace. */
   settings?: Pick<Settings, "variants">;
 }
 
@@ -32,7 +32,10 @@ export async function storeResults(run: Run, completion: Completion, ports: Resu
   return finish(run, { completion }, completion.variants, ports);
 }
 
-/** Stores that a run failed. Whatever an earlier version had left (variants, tags) goes. `size`: bytes, where known. */
+/**
+ * Stores that a run failed. Whatever an earlier version had left (variants, tags) goes; only of INTERNAL the variants stay, since a redrive will
+ * replace them. `size`: bytes, where known.
+ */
 export async function recordFailure(run: Run, failure: Failure, ports: ResultPorts, size?: number): Promise<Stored> {
   return finish(run, { failure, ...(size !== undefined && { size }) }, [], ports);
 }
@@ -60,6 +63,8 @@ async function finish(
  * overtaken may have written without a trace.
  */
 async function deleteUnused(record: ImageRecord, replaced: ImageRecord | undefined, { variants, settings }: ResultPorts): Promise<void> {
+  // Another delivery, or a redrive, may yet complete it, with variants in the very same places.
+  if (record.failure?.code === "INTERNAL") return;
   const names = new Set([...Object.keys(settings?.variants ?? {}), ...(record.variants ?? []).map(({ name }) => name)]);
   await deleteBut(variants, [...variantKeys(record.key, names), ...(replaced?.variants ?? []).map(({ key }) => key)], record.variants);
 }

@@ -7,7 +7,7 @@ import { type ResultPorts, recordFailure, type Stored } from "./store-results.js
 export interface SweepPorts extends ResultPorts {
   uploads: ObjectStore;
   deadLetters: DeadLetters;
-  settings: Pick<Settings, "linkLifetime">;
+  settings: Pick<Settings, "linkLifetime" | "variants">;
 }
 
 /** What a sweep did. */
