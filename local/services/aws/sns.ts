@@ -138,7 +138,7 @@ export default function sns(): Service {
     /** Not SNS's: how a delivery reaches an address. For SNS itself only. */
     DeliverEmail: {
       needs: () => [],
-      async handle({ to, subject, body, topic }, { cloud, principal }) {
+      async handle({ to, subject, body, topic, attributes }, { cloud, principal }) {
         if (principal.kind !== "service")
           throw new CloudError("InvalidAction", "The embedded cloud does not implement sns:DeliverEmail", 400);
         const file = join(outbox, `${String(++letters).padStart(4, "0")}-${randomUUID().slice(0, 8)}.eml`);
@@ -150,7 +150,12 @@ export default function sns(): Service {
         ];
         const letter = [...headers, "MIME-Version: 1.0", "Content-Type: text/plain; charset=utf-8", "", body, ""].join("\r\n");
         await writeFile(file, letter);
-        cloud.trace.add({ kind: "message", subject: to, text: `E-mail to ${to}: ${subject}`, detail: { to, subject, body, topic, file } });
+        cloud.trace.add({
+          kind: "message",
+          subject: to,
+          text: `E-mail to ${to}: ${subject}`,
+          detail: { to, subject, body, topic, attributes, file },
+        });
         return {};
       },
     },
@@ -341,7 +346,12 @@ function callFor(subscription: Resource, notification: Notification, as: Princip
   const { protocol, endpoint, rawMessageDelivery } = subscription.outputs;
   if (protocol === "email") {
     const { subject = "AWS Notification Message", message: body, topic } = notification;
-    return { service: "sns", operation: "DeliverEmail", input: { to: endpoint, subject, body, topic }, as };
+    return {
+      service: "sns",
+      operation: "DeliverEmail",
+      input: { to: endpoint, subject, body, topic, attributes: notification.attributes },
+      as,
+    };
   }
   if (protocol === "lambda") {
     const Payload = JSON.stringify({
