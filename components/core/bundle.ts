@@ -1,10 +1,11 @@
-import { createHash, randomUUID } from "node:crypto";
+import { randomUUID } from "node:crypto";
 import { existsSync } from "node:fs";
 import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import * as esbuild from "esbuild";
 import { BundlingFailed } from "./errors.js";
+import { hashed, installation, type Packaged, recalled, sha256 } from "./packaged.js";
 import { Packages, type Target } from "./packages.js";
 import { contentHash, type Files, zipped } from "./zip.js";
 
@@ -55,7 +56,8 @@ const bundles = new Map<string, Promise<Bundle>>();
 
 /**
  * Packages a handler: one readable ES module with all it imports, tree-shaken, in a zip whose bytes depend on the sources only, not on the
- * machine, the folder or the time. Equal calls of one process share their work.
+ * machine, the folder or the time. Equal calls of one process share their work, and a later process whose sources and installed packages are the
+ * same finds the zip that is there.
  *
  * The module is not minified and has no source map: a stack trace names functions as they are written, and costs nothing to read.
  *
@@ -71,17 +73,43 @@ export function bundle(args: BundleArgs): Promise<Bundle> {
 }
 
 async function make({ outdir = path.join(ROOT, ".build", "handlers"), ...args }: BundleArgs): Promise<Bundle> {
+  const note = await noteOf(args, outdir);
+  const before = note === undefined ? undefined : await recalled(ROOT, note);
+  const { sources, ...zip } = before ?? (await packaged(args, outdir));
+  if (note && !before) await written(note, JSON.stringify({ sources, ...zip } satisfies Packaged));
+  return { ...zip, sources: Object.keys(sources) };
+}
+
+/** Where it is noted what came out of the same arguments before, with the same installation, page and version of this packaging. */
+async function noteOf(args: Omit<BundleArgs, "outdir">, outdir: string): Promise<string | undefined> {
+  const installed = await installation(ROOT);
+  if (!installed) return undefined;
+  const [page, ...here] = await Promise.all([
+    pageOnce(),
+    ...["bundle", "packages", "zip"].map((file) => readFile(new URL(`./${file}.ts`, import.meta.url))),
+  ]);
+  return path.join(
+    outdir,
+    `${args.name}-${sha256(JSON.stringify([process.cwd(), args, installed, page, here.map(sha256)])).slice(0, 16)}.json`,
+  );
+}
+
+async function packaged(args: Omit<BundleArgs, "outdir">, outdir: string): Promise<Packaged> {
   const packages = await Packages.of(ROOT);
   const { module, sources } = await compile(args, packages);
   const files: Files = new Map([["index.mjs", module], ...(args.sharp ? await packages.sharpFor(args.sharp) : [])]);
-
-  const content = createHash("sha256")
-    .update(`${packages.version("fflate")}\0${contentHash(files)}`)
-    .digest("hex")
-    .slice(0, 16);
+  const content = sha256(`${packages.version("fflate")}\0${contentHash(files)}`).slice(0, 16);
   const file = path.join(outdir, `${args.name}-${content}.zip`);
   const zip = existsSync(file) ? await readFile(file) : await written(file, zipped(files));
-  return { path: file, sha256: createHash("sha256").update(zip).digest("hex"), size: zip.length, sources };
+  return { path: file, sha256: sha256(zip), size: zip.length, sources: await hashed(ROOT, sources) };
+}
+
+let page: Promise<string> | undefined;
+
+/** The page as a module's JSON, built once by a process. */
+function pageOnce(): Promise<string> {
+  page ??= import("../../web/build.js").then(async ({ buildPage }) => JSON.stringify(await buildPage()));
+  return page;
 }
 
 async function compile(
@@ -143,8 +171,7 @@ function virtual(modules: Readonly<Record<string, string>>): esbuild.Plugin {
         return { errors: [{ text: `nothing provides ${name}: give its path in \`modules\`` }] };
       });
       build.onLoad({ filter: /^virtual:page$/, namespace: "virtual" }, async () => {
-        const { buildPage } = await import("../../web/build.js");
-        return { contents: JSON.stringify(await buildPage()), loader: "json" };
+        return { contents: await pageOnce(), loader: "json" };
       });
     },
   };
@@ -154,8 +181,8 @@ function located({ text, location }: esbuild.Message): string {
   return location ? `${location.file}:${location.line}:${location.column + 1}: ${text}` : text;
 }
 
-/** Writes in one step, so that no other process ever reads half a zip. */
-async function written(file: string, content: Uint8Array): Promise<Uint8Array> {
+/** Writes in one step, so that no other process ever reads half a file. */
+async function written<Content extends string | Uint8Array>(file: string, content: Content): Promise<Content> {
   const unfinished = `${file}.${randomUUID()}`;
   await mkdir(path.dirname(file), { recursive: true });
   await writeFile(unfinished, content);

@@ -29,21 +29,26 @@ describe("A packaged handler", () => {
     await writeFile(file, source);
     return file;
   };
-  const unzipped = async (args: BundleArgs) =>
-    unzipSync(await readFile((await bundle({ outdir: path.join(folder, "zips"), ...args })).path));
-
-  it("has the same bytes, whoever packages it, when and where", async () => {
-    const here = await bundle({ ...thumbnails, outdir: path.join(folder, "here") });
+  /** The zip's hash as another process, in another folder, time zone and language, makes it. */
+  const elsewhere = async (args: BundleArgs): Promise<string> => {
     const program = `
       import { bundle } from ${JSON.stringify(new URL("../../../components/core/bundle.ts", import.meta.url).href)};
-      console.log((await bundle(${JSON.stringify({ ...thumbnails, outdir: path.join(folder, "there") })})).sha256);
+      console.log((await bundle(${JSON.stringify(args)})).sha256);
     `;
     const tsx = pathToFileURL(createRequire(import.meta.url).resolve("tsx")).href;
     const { stdout } = await run(process.execPath, ["--import", tsx, "--input-type=module", "--eval", program], {
       cwd: folder,
       env: { ...process.env, TZ: "Asia/Kolkata", LC_ALL: "tr_TR.UTF-8" },
     });
-    assert.equal(stdout.trim(), here.sha256);
+    return stdout.trim();
+  };
+  const unzipped = async (args: BundleArgs) =>
+    unzipSync(await readFile((await bundle({ outdir: path.join(folder, "zips"), ...args })).path));
+
+  it("has the same bytes, whoever packages it, when and where", async () => {
+    const here = await bundle({ ...thumbnails, outdir: path.join(folder, "here") });
+    const there = await elsewhere({ ...thumbnails, outdir: path.join(folder, "there") });
+    assert.equal(there, here.sha256);
   });
 
   it("tells nothing of the machine that packaged it", async () => {
@@ -118,6 +123,24 @@ describe("A packaged handler", () => {
     assert.notEqual(one.path, other.path);
   });
 
+  it("is found by a later process, until a source changes", async () => {
+    const outdir = path.join(folder, "later");
+    const at = async (value: number) => {
+      const entry = await inFolder("later.ts", `export const handler = () => ${value};`);
+      return elsewhere({ name: "later", entry, target: "node24", outdir });
+    };
+    const first = await at(1);
+    const zips = async () => (await readdir(outdir)).filter((file) => file.endsWith(".zip"));
+    const [zip = ""] = await zips();
+    const { mtimeMs } = await stat(path.join(outdir, zip));
+    assert.equal(await at(1), first);
+    assert.equal((await stat(path.join(outdir, zip))).mtimeMs, mtimeMs);
+    assert.notEqual(await at(2), first);
+    assert.equal((await zips()).length, 2);
+    await rm(path.join(outdir, zip));
+    assert.equal(await at(1), first, "what was lost is made again");
+  });
+
   it("holds the modules that the program names, from the project's root", async () => {
     const entry = await inFolder("tagging.ts", 'import tagger from "virtual:tagger"; export const handler = tagger;');
     const tagger = await inFolder("tagger.ts", 'export default () => [{ name: "our own tagger", confidence: 100 }];');
@@ -176,9 +199,6 @@ describe("A packaged handler", () => {
   it("leaves nothing unfinished behind", async () => {
     const outdir = path.join(folder, "here");
     assert.equal(existsSync(outdir), true);
-    assert.deepEqual(
-      (await readdir(outdir)).map((file) => path.extname(file)),
-      [".zip"],
-    );
+    assert.deepEqual((await readdir(outdir)).map((file) => path.extname(file)).sort(), [".json", ".zip"]);
   });
 });
