@@ -211,6 +211,17 @@ describe("Records in DynamoDB", () => {
     });
   });
 
+  describe("a failure of the infrastructure", () => {
+    it("does not make what was there before it forgotten: the redrive replaces that", async () => {
+      await completed("0055");
+      await begun("0056");
+      await store.finish(run("0056"), { failure: { code: "INTERNAL", message: "" } }, later(5));
+      await store.begin(run("0056", { redrive: true }), { uploadedAt: later(1) });
+      const { replaced } = stored(await store.finish(run("0056"), { completion: COMPLETION }, later(9)));
+      assert.deepEqual(replaced?.variants, COMPLETION.variants);
+    });
+  });
+
   describe("a deletion", () => {
     it("leaves a tombstone that nobody sees, and returns what was there", async () => {
       const { record } = stored(await completed("0055"));
@@ -235,6 +246,7 @@ describe("Records in DynamoDB", () => {
       await store.bury(KEY, { at: later(1) });
       assert.equal(await store.finish(run("0055"), { completion: COMPLETION }, later(2)), "stale");
       assert.equal(await begun("0055"), "stale");
+      assert.equal(await store.begin(run("0055", { redrive: true }), { uploadedAt: NOON }), "stale", "not even redriven");
     });
 
     it("that comes before the creation it belongs to beats that too", async () => {
@@ -331,6 +343,7 @@ describe("Records in DynamoDB", () => {
       await completed("0055");
       await store.bury(KEY, { sequencer: "0060", at: later(60) });
       assert.equal(await announced({ user: "bob", at: later(70) }), true);
+      assert.equal(await announced({ user: "bob", at: later(71) }), true, "and again");
       assert.equal(await begun("0059"), "stale");
       assert.notEqual(await begun("0061"), "stale");
       assert.equal((await store.get(KEY))?.user, "bob");
