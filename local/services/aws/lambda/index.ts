@@ -32,12 +32,12 @@ export interface LambdaOptions {
    * @default the environment variable EMBEDDED_CLOUD_CONCURRENCY, else 10, as in new accounts
    */
   concurrency?: number;
-  /** Seconds that an unused execution environment stays warm. @default 300 */
+  /** Seconds that an unused execution environment stays warm. @default 60 */
   idle?: number;
 }
 
 /** AWS Lambda: functions in Node.js from a zip, each execution environment a child process. */
-export default function lambda({ concurrency: limit = accountLimit(), idle = 300 }: LambdaOptions = {}): Service {
+export default function lambda({ concurrency: limit = accountLimit(), idle = 60 }: LambdaOptions = {}): Service {
   const concurrency = new Concurrency(limit);
   const functions = new Map<string, LambdaFunction>();
   /** Functions as they were before a change or a deletion: they may still be running. */

@@ -17,8 +17,6 @@ import { DATA_LIMIT } from "./tasks.js";
 
 const MACHINE = "aws:sfn/stateMachine:StateMachine";
 
-/** Express executions end after five minutes, whatever the machine says. */
-const EXPRESS_SECONDS = 300;
 /** A name can be used again after these days. */
 const NAME_DAYS = 90;
 const DAY = 86_400_000;
@@ -43,10 +41,15 @@ export interface StatesOptions {
    * @default the environment variable EMBEDDED_CLOUD_PACE, else 1
    */
   pace?: number;
+  /**
+   * Seconds after which express executions end, whatever the machine says.
+   * @default 300, as on AWS
+   */
+  expressLimit?: number;
 }
 
 /** AWS Step Functions: standard and express workflows in the Amazon States Language with JSONPath. */
-export default function states({ pace = Number(process.env.EMBEDDED_CLOUD_PACE ?? 1) }: StatesOptions = {}): Service {
+export default function states({ pace = Number(process.env.EMBEDDED_CLOUD_PACE ?? 1), expressLimit = 300 }: StatesOptions = {}): Service {
   if (!(pace >= 0))
     throw new Error(`EMBEDDED_CLOUD_PACE is "${process.env.EMBEDDED_CLOUD_PACE}": it must be a number that is not negative.`);
   const machines = new Map<string, Machine>();
@@ -65,7 +68,7 @@ export default function states({ pace = Number(process.env.EMBEDDED_CLOUD_PACE ?
       roleArn: inputs.roleArn,
       prepared,
       interpreter: new StateMachine(prepared.definition as never, { validationOptions: { noValidate: true } }),
-      timeout: inputs.type === "EXPRESS" ? Math.min(declared ?? EXPRESS_SECONDS, EXPRESS_SECONDS) : declared,
+      timeout: inputs.type === "EXPRESS" ? Math.min(declared ?? expressLimit, expressLimit) : declared,
     };
     machines.set(machine.arn, machine);
     return machine;

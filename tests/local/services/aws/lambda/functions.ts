@@ -1,7 +1,3 @@
-import { mkdtemp, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { strToU8, zipSync } from "fflate";
 import type { Properties, Resource } from "../../../../../local/kernel/service.js";
 import type { TestCloud } from "../../../cloud.js";
 
@@ -10,11 +6,10 @@ export const ROLE_POLICY = "aws:iam/rolePolicy:RolePolicy";
 export const FUNCTION = "aws:lambda/function:Function";
 export const LOG_GROUP = "aws:cloudwatch/logGroup:LogGroup";
 
-/** An archive value as the engine hands it to services: a zip with these files. */
-export async function zipped(files: Record<string, string>): Promise<Properties> {
-  const path = join(await mkdtemp(join(tmpdir(), "package-")), "package.zip");
-  await writeFile(path, zipSync(Object.fromEntries(Object.entries(files).map(([name, text]) => [name, strToU8(text)]))));
-  return { archive: { path, hash: "" } };
+/** An archive value as the engine hands it to services, with these files. */
+export function packaged(files: Record<string, string>): Properties {
+  const assets = Object.entries(files).map(([name, text]) => [name, { asset: { text, hash: "" } }]);
+  return { archive: { assets: Object.fromEntries(assets), hash: "" } };
 }
 
 export const trust = (service: string) =>
@@ -38,7 +33,7 @@ export async function declareFunction(test: TestCloud, name: string, source: str
   return test.declare(FUNCTION, name, {
     runtime: "nodejs22.x",
     handler: "index.handler",
-    code: await zipped({ "index.mjs": source }),
+    code: packaged({ "index.mjs": source }),
     ...inputs,
     role,
   });

@@ -1,17 +1,21 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
+import { createHash } from "node:crypto";
 import { once } from "node:events";
 import { readdirSync, readFileSync } from "node:fs";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { GetFunctionCommand, InvokeCommand, LambdaClient } from "@aws-sdk/client-lambda";
+import { strToU8, zipSync } from "fflate";
 import iam from "../../../../../local/services/aws/iam.js";
 import { RESERVED_KEYS } from "../../../../../local/services/aws/lambda/function.js";
 import lambda from "../../../../../local/services/aws/lambda/index.js";
 import logs from "../../../../../local/services/aws/logs.js";
 import sqs from "../../../../../local/services/aws/sqs/index.js";
 import { type TestCloud, testCloud } from "../../../cloud.js";
-import { declareFunction, declareRole, FUNCTION, invoke, LOG_GROUP, zipped } from "./functions.js";
+import { declareFunction, declareRole, FUNCTION, invoke, LOG_GROUP, packaged } from "./functions.js";
 
 describe("Lambda", () => {
   let test: TestCloud;
@@ -43,7 +47,7 @@ describe("Lambda", () => {
     });
 
     it("loads CommonJS handlers and nested files", async () => {
-      const code = await zipped({
+      const code = packaged({
         "src/app.js": "exports.api = { handler: async () => require('./other.js').name };",
         "src/other.js": "exports.name = 'other';",
       });
@@ -168,7 +172,7 @@ describe("Lambda", () => {
 
     it("for want of a module names the module", async () => {
       const fn = await declareFunction(test, "importing", "", {
-        code: await zipped({ "index.js": "require('left-pad'); exports.handler = async () => 1;" }),
+        code: packaged({ "index.js": "require('left-pad'); exports.handler = async () => 1;" }),
       });
       const { Payload } = await invoke(test, fn);
       assert.equal(Payload.errorType, "Runtime.ImportModuleError");
@@ -283,7 +287,7 @@ describe("Lambda", () => {
       const files = {
         "index.js": `exports.handler = async () => [typeof require("@img/sharp-${platform}/sharp.node"), (() => { try { return require.resolve("fflate"); } catch (e) { return e.code; } })()];`,
       };
-      const fn = await declareFunction(test, "foreign", "", { code: await zipped(files), architectures: [foreign] });
+      const fn = await declareFunction(test, "foreign", "", { code: packaged(files), architectures: [foreign] });
       assert.deepEqual((await invoke(test, fn)).Payload, ["object", "MODULE_NOT_FOUND"]);
       await invoke(test, fn);
       const notes = test.cloud.trace
@@ -295,7 +299,7 @@ describe("Lambda", () => {
         [`packaged for Linux on ${foreign}: @img/sharp-${platform} is this machine's own`],
       );
       const own = await declareFunction(test, "own", "", {
-        code: await zipped(files),
+        code: packaged(files),
         architectures: [process.arch === "arm64" ? "arm64" : "x86_64"],
       });
       if (process.platform === "linux") assert.equal((await invoke(test, own)).Payload.errorType, "Error");
@@ -447,7 +451,7 @@ describe("Lambda", () => {
       assert.equal((await invoke(test, fn)).Payload, "old");
       const changed = await test.change(fn, {
         ...fn.inputs,
-        code: await zipped({ "index.mjs": "export const handler = async () => 'new';" }),
+        code: packaged({ "index.mjs": "export const handler = async () => 'new';" }),
       });
       assert.equal((await invoke(test, changed)).Payload, "new");
       assert.notEqual(changed.outputs.codeSha256, fn.outputs.codeSha256);
@@ -477,16 +481,39 @@ describe("Lambda", () => {
     for (const [what, inputs, message] of wrong)
       it(`is refused with a wrong ${what}`, () => assert.rejects(declareFunction(test, "wrong", "", inputs), { message }));
 
-    it("is packaged from a folder or from assets as well", async () => {
-      const code = {
-        archive: {
-          assets: {
-            "index.mjs": { asset: { text: "export { handler } from './lib/inner.mjs';" } },
-            lib: { archive: { assets: { "inner.mjs": { asset: { text: "export const handler = async () => 'assets';" } } } } },
-          },
-        },
-      };
-      assert.equal((await invoke(test, await declareFunction(test, "assets", "", { code }))).Payload, "assets");
+    it("runs a zip as it is", async () => {
+      const path = join(test.folder, "package.zip");
+      const zip = zipSync({
+        "index.mjs": strToU8("export { handler } from './lib/inner.mjs';"),
+        "lib/inner.mjs": strToU8("export const handler = async () => 'zip';"),
+      });
+      await writeFile(path, zip);
+      const fn = await declareFunction(test, "zip", "", { code: { archive: { path, hash: "" } } });
+      assert.equal((await invoke(test, fn)).Payload, "zip");
+      assert.equal(fn.outputs.codeSha256, createHash("sha256").update(zip).digest("base64"));
+    });
+
+    it("runs a folder", async () => {
+      const path = join(test.folder, "package");
+      await mkdir(join(path, "lib"), { recursive: true });
+      await writeFile(join(path, "lib", "index.cjs"), "exports.handler = async () => 'folder';");
+      const fn = await declareFunction(test, "folder", "", { code: { archive: { path, hash: "" } }, handler: "lib/index.handler" });
+      assert.equal((await invoke(test, fn)).Payload, "folder");
+    });
+
+    it("is refused without a package, and with one that is no zip or leads out of its folder", async () => {
+      await assert.rejects(declareFunction(test, "none", "", { code: undefined }), { message: /code is missing/ });
+      for (const [name, bytes, message] of [
+        ["no-zip", Buffer.from("text"), /Could not unzip/],
+        ["outside", zipSync({ "../x.mjs": strToU8("") }), /lies outside of the package/],
+      ] as const) {
+        const path = join(test.folder, name);
+        await writeFile(path, bytes);
+        await assert.rejects(declareFunction(test, name, "", { code: { archive: { path, hash: "" } } }), {
+          code: "InvalidParameterValueException",
+          message,
+        });
+      }
     });
   });
 
@@ -510,7 +537,8 @@ describe("Lambda", () => {
   });
 
   it("leaves no process behind when this one is killed", async () => {
-    const child = spawn(process.execPath, ["--import", "tsx", join(import.meta.dirname, "parent.ts")], {
+    const folder = await mkdtemp(join(tmpdir(), "parent-"));
+    const child = spawn(process.execPath, ["--import", "tsx", join(import.meta.dirname, "parent.ts"), folder], {
       stdio: ["ignore", "pipe", "inherit"],
     });
     const [line] = await once(child.stdout, "data");
@@ -518,6 +546,7 @@ describe("Lambda", () => {
     process.kill(pid, 0);
     child.kill("SIGKILL");
     await once(child, "exit");
+    await rm(folder, { recursive: true });
     await eventually(() => assert.ok(isGone(pid), `${pid} still runs`));
   });
 
@@ -525,8 +554,8 @@ describe("Lambda", () => {
     const packages = () => readdirSync(join(test.folder, "lambda", "packages")).length;
     const fn = await declareFunction(test, "twice", "export const handler = async () => 1;");
     await declareFunction(test, "same", "export const handler = async () => 1;");
-    await test.change(fn, { ...fn.inputs, code: await zipped({ "index.mjs": "export const handler = async () => 2;" }) });
-    const next = await test.change(fn, { ...fn.inputs, code: await zipped({ "index.mjs": "export const handler = async () => 3;" }) });
+    await test.change(fn, { ...fn.inputs, code: packaged({ "index.mjs": "export const handler = async () => 2;" }) });
+    const next = await test.change(fn, { ...fn.inputs, code: packaged({ "index.mjs": "export const handler = async () => 3;" }) });
     assert.equal((await invoke(test, next)).Payload, 3);
     assert.equal(packages(), 3);
     await test.cloud.stop();
