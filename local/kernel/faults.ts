@@ -57,9 +57,13 @@ export class SeededFaults implements Faults {
     this.#rates = { ...DEFAULT_RATES, ...rates };
   }
 
-  call(): CloudError | undefined {
+  call({ service }: { service: string }): CloudError | undefined {
     const drawn = this.#random();
-    if (drawn < this.#rates.throttled) return new CloudError("ThrottlingException", "Rate exceeded (an injected fault)", 400);
+    if (drawn < this.#rates.throttled) {
+      return service === "s3"
+        ? new CloudError("SlowDown", "Please reduce your request rate (an injected fault)", 503)
+        : new CloudError("ThrottlingException", "Rate exceeded (an injected fault)", 400);
+    }
     if (drawn < this.#rates.throttled + this.#rates.failed) return new CloudError("InternalFailure", "An injected fault", 500);
     return undefined;
   }

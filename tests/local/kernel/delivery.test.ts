@@ -143,7 +143,7 @@ describe("A delivery", () => {
 describe("Seeded faults", () => {
   const draw = (seed: number) => {
     const faults = new SeededFaults(seed);
-    return Array.from({ length: 200 }, () => [faults.delivery(), faults.call()?.code]);
+    return Array.from({ length: 200 }, () => [faults.delivery(), faults.call({ service: "sqs" })?.code]);
   };
 
   it("are the same for the same seed, and others for another", () => {
@@ -166,6 +166,6 @@ describe("Seeded faults", () => {
   it("can be had one kind at a time", () => {
     const faults = new SeededFaults(1, { throttled: 0, failed: 0, delayed: 0, duplicated: 1, acknowledgementLost: 0 });
     assert.deepEqual(faults.delivery(), { delay: 0, duplicate: true, lostAcknowledgement: false });
-    assert.equal(faults.call(), undefined);
+    assert.equal(faults.call({ service: "sqs" }), undefined);
   });
 });
