@@ -327,11 +327,7 @@ describe("An HTTP API", () => {
 
   describe("is refused", () => {
     const wrong: [what: string, args: Properties, message: RegExp][] = [
-      [
-        "with payload format 1.0, which is the default",
-        { integration: { payloadFormatVersion: undefined } },
-        /payloadFormatVersion is "1.0"/,
-      ],
+      ["with payload format 1.0, which is the default", { integration: { payloadFormatVersion: "1.0" } }, /payloadFormatVersion is "1.0"/],
       ["with an integration of another kind", { integration: { integrationType: "HTTP_PROXY" } }, /AWS_PROXY \(functions\) only/],
       ["with a route key that is none", { keys: ["GET images"] }, /route key is not valid: "GET images"/],
       ["with a greedy parameter in the middle", { keys: ["GET /{a+}/b"] }, /only in its last segment/],
