@@ -1,7 +1,7 @@
 import * as ssm from "@pulumi/aws/ssm/index.js";
 import * as pulumi from "@pulumi/pulumi";
 import { Component, type Transform } from "../core/component.js";
-import { GeneratedKey } from "../core/generated-key.js";
+import { GeneratedKey, type GeneratedKeyArgs } from "../core/generated-key.js";
 import { tagged } from "./options.js";
 
 /** Options of {@link ApiKey}. */
@@ -13,7 +13,7 @@ export interface ApiKeyArgs {
   tags?: Record<string, string> | undefined;
 
   /** Changes to the resources underneath. */
-  transform?: { parameter?: Transform<ssm.ParameterArgs> } | undefined;
+  transform?: { parameter?: Transform<ssm.ParameterArgs>; generated?: Transform<GeneratedKeyArgs> } | undefined;
 }
 
 /** The key of the HTTP API, given or generated, where the handler reads it: an encrypted parameter. */
@@ -29,9 +29,10 @@ export class ApiKey extends Component<"parameter" | "generated"> {
   readonly nodes: { parameter: ssm.Parameter; generated?: GeneratedKey };
 
   constructor(name: string, args: ApiKeyArgs = {}, opts?: pulumi.ComponentResourceOptions) {
-    super("aws:ApiKey", name, { children: ["parameter"], transform: args.transform }, opts);
-    const generated = args.value === undefined ? new GeneratedKey(`${name}-generated`, {}, this.child()) : undefined;
-    this.value = pulumi.secret(generated?.key ?? args.value!);
+    super("aws:ApiKey", name, { children: ["parameter", "generated"], transform: args.transform }, opts);
+    const source = args.value ?? this.create("generated", GeneratedKey, {});
+    const generated = source instanceof GeneratedKey ? source : undefined;
+    this.value = pulumi.secret(source instanceof GeneratedKey ? source.key : source);
     const parameter = this.create("parameter", ssm.Parameter, { type: "SecureString", value: this.value, ...tagged(args) });
 
     this.nodes = { parameter, ...(generated && { generated }) };

@@ -6,5 +6,5 @@ const RETENTIONS = [1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 73
 /** Days for `retentionInDays`: the shortest that CloudWatch offers and that keeps at least `retention`. */
 export function retentionInDays(retention: Duration, of: string): number {
   const days = seconds(retention, { of, min: "1 day", max: "3650 days" }) / 86_400;
-  return RETENTIONS.find((offered) => offered >= days)!;
+  return Math.min(...RETENTIONS.filter((offered) => offered >= days));
 }

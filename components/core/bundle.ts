@@ -156,7 +156,7 @@ async function compile(
       importsSharp ? "it imports sharp: say for which platform with `sharp`." : "it is given sharp, but does not import it.",
     );
   }
-  return { module: result.outputFiles[0]!.contents, sources };
+  return { module: Buffer.concat(result.outputFiles.map(({ contents }) => contents)), sources };
 }
 
 /** Resolves `virtual:…`: what the program names, and the page. */

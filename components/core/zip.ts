@@ -14,14 +14,18 @@ const MODE = { os: 3, attrs: (0o100644 << 16) >>> 0 };
 export function zipped(files: Files): Uint8Array {
   // Zip has local times without a zone: these are the same hours everywhere.
   const mtime = new Date(2000, 0, 1);
-  const zippable: Zippable = {};
-  for (const path of [...files.keys()].sort()) zippable[path] = [files.get(path)!, { ...MODE, mtime, level: 6 }];
-  return zipSync(zippable);
+  return zipSync(
+    Object.fromEntries(sorted(files).map(([path, content]) => [path, [content, { ...MODE, mtime, level: 6 }] as const])) as Zippable,
+  );
 }
 
 /** One hash over paths and contents, in hex. */
 export function contentHash(files: Files): string {
   const hash = createHash("sha256");
-  for (const path of [...files.keys()].sort()) hash.update(`${path}\0`).update(createHash("sha256").update(files.get(path)!).digest());
+  for (const [path, content] of sorted(files)) hash.update(`${path}\0`).update(createHash("sha256").update(content).digest());
   return hash.digest("hex");
+}
+
+function sorted(files: Files): [string, Uint8Array][] {
+  return [...files].sort(([one], [other]) => (one < other ? -1 : 1));
 }

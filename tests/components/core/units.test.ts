@@ -51,7 +51,7 @@ describe("Units", () => {
     "1 constructor",
     "0x10 MB",
     " 1 MB",
-    "9".repeat(30) + " MB",
+    `${"9".repeat(30)} MB`,
     25,
     undefined,
     null,
