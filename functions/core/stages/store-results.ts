@@ -1,6 +1,6 @@
 import type { Failure } from "../failures.js";
 import { variantKeys } from "../keys.js";
-import type { Clock, Completion, ObjectStore, RecordStore, Run, TagIndex } from "../ports.js";
+import type { Clock, Completion, ObjectStore, RecordStore, Run, TagIndex, Workflow } from "../ports.js";
 import type { ImageRecord, Variant } from "../record.js";
 import type { Settings } from "../settings.js";
 
@@ -11,6 +11,9 @@ export interface ResultPorts {
   clock: Clock;
   /** Given, a failure also removes what a stale run of an earlier version may have written without a trace. */
   settings?: Pick<Settings, "variants">;
+  /** Given together, an image is processed again when this run may have deleted variants of a newer one's. */
+  uploads?: ObjectStore;
+  workflow?: Workflow;
 }
 
 /** What subscribers are told. */
@@ -24,6 +27,9 @@ export interface Notification {
 
 /** `stored: false`: the run is stale, and nobody is to be told. */
 export type Stored = { stored: false } | { stored: true; record: ImageRecord; notification: Notification };
+
+/** How often a result gives way to a newer one that comes just then. */
+const ATTEMPTS = 5;
 
 const SUBJECTS = { completed: "Image processed", failed: "Image could not be processed" } as const;
 
@@ -46,7 +52,7 @@ async function finish(
   written: readonly Variant[],
   ports: ResultPorts,
 ): Promise<Stored> {
-  const { records, tags, variants, clock } = ports;
+  const { records, tags, clock } = ports;
   const finished = await records.finish(run, result, clock.now().toISOString());
   if (finished === "stale") {
     await leaveNothing(run.key, written, ports);
@@ -54,6 +60,7 @@ async function finish(
   }
   const { record, replaced } = finished;
   await Promise.all([tags.replace(identity(record), record.tags ?? [], replaced), deleteUnused(record, replaced, ports)]);
+  await yieldToNewer(record, ports);
   const status = record.status as Notification["status"];
   return { stored: true, record, notification: { status, subject: SUBJECTS[status], message: JSON.stringify(record) } };
 }
@@ -70,14 +77,41 @@ async function deleteUnused(record: ImageRecord, replaced: ImageRecord | undefin
 }
 
 /**
+ * Looks at the record once more, after the writing. As long as it is this result's, whoever replaces it also writes later. Otherwise what was just
+ * written about tags and variants may have come over the newer result's: its tags are written again, and its variants made again.
+ */
+async function yieldToNewer(record: ImageRecord, { records, tags, ...ports }: ResultPorts): Promise<void> {
+  let now = await records.get(record.key);
+  if (isSame(now, record)) return;
+  for (let [written, attempt] = [record, 0]; attempt < ATTEMPTS && now?.status !== "processing" && !isSame(now, written); attempt++) {
+    if (!now) return tags.remove(written);
+    await tags.replace(identity(now), now.tags ?? [], written);
+    written = now;
+    now = await records.get(record.key);
+  }
+  await makeAgain(record.key, ports);
+}
+
+/**
  * A stale run has written variants, which may be the newer result's own (then they stay), or nobody's.
  * While a newer run is under way nobody knows: it cleans up when it ends.
  */
-async function leaveNothing(key: string, written: readonly Variant[], { records, variants }: ResultPorts): Promise<void> {
+async function leaveNothing(key: string, written: readonly Variant[], { records, ...ports }: ResultPorts): Promise<void> {
   const current = await records.get(key);
-  if (current?.status === "processing") return;
+  if (current?.status === "processing" || written.length === 0) return;
   const keys = written.map((variant) => variant.key);
-  await deleteBut(variants, keys, current?.variants);
+  await deleteBut(ports.variants, keys, current?.variants);
+  if (!isSame(await records.get(key), current)) await makeAgain(key, ports);
+}
+
+async function makeAgain(key: string, { uploads, workflow }: Pick<ResultPorts, "uploads" | "workflow">): Promise<void> {
+  const object = workflow && (await uploads?.head(key));
+  if (object) await workflow.redrive(object);
+}
+
+/** Is it the same result of the same version? */
+function isSame(a: ImageRecord | undefined, b: ImageRecord | undefined): boolean {
+  return a?.status === b?.status && a?.uploadedAt === b?.uploadedAt && a?.processedAt === b?.processedAt && a?.sha256 === b?.sha256;
 }
 
 /** Deletes objects, but not those in use. */
