@@ -118,16 +118,30 @@ describe("The embedded cloud", () => {
   });
 
   it("is settled when nothing is under way, however long the chain", async () => {
-    test = await testCloud([postOffice()]);
-    const ends: string[] = [];
+    test = await testCloud([]);
+    const done: number[] = [];
     const step = (left: number): Promise<void> =>
-      new Promise((resolve) => setTimeout(resolve, 2)).then(() => {
-        if (left > 0) void test.cloud.busy(step(left - 1));
-        else ends.push("end");
+      test.cloud.busy(new Promise<void>((resolve) => setTimeout(resolve, 2))).then(() => {
+        done.push(left);
+        return left > 0 ? step(left - 1) : undefined;
       });
-    void test.cloud.busy(step(3));
+    void step(3);
     await test.cloud.settled();
-    assert.deepEqual(ends, ["end"]);
+    assert.deepEqual(done, [3, 2, 1, 0]);
+  });
+
+  it("asks for a signature even for what needs no permission, unless the protocol lets strangers in", async () => {
+    const office = postOffice();
+    const { protocol } = office.api!;
+    const open = { SendMessage: { needs: () => [], handle: async () => ({}) } };
+    const send = () => fetch(test.cloud.url, { method: "POST", headers: { "x-amz-target": "AmazonSQS.SendMessage" }, body: "{}" });
+    test = await testCloud([{ ...office, api: { protocol, operations: open } }]);
+    assert.equal((await send()).status, 403);
+    await test.stop();
+    test = await testCloud([
+      { ...office, api: { protocol: { ...protocol, identify: async () => ({ kind: "anonymous" }) }, operations: open } },
+    ]);
+    assert.equal((await send()).status, 200);
   });
 
   it("tells subscribers of events, and lets no subscriber stop another", async () => {

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -91,6 +92,29 @@ describe("SQS", () => {
     await client.send(show);
     await assert.rejects(client.send(show), { name: "MessageNotInflight" });
     assert.equal((await receive()).length, 1);
+  });
+
+  it("changes visibility by the handle of the latest receive only", async () => {
+    await start();
+    await send("once");
+    const [first] = await receive();
+    now += 30_001;
+    const [second] = await receive();
+    const show = (ReceiptHandle: string | undefined) =>
+      client.send(new ChangeMessageVisibilityCommand({ QueueUrl, ReceiptHandle, VisibilityTimeout: 0 }));
+    await assert.rejects(show(first?.ReceiptHandle), { name: "MessageNotInflight" });
+    await show(second?.ReceiptHandle);
+  });
+
+  it("digests attributes by name, type and value, each with its length", async () => {
+    await start();
+    const MessageAttributes = {
+      b: { DataType: "Binary", BinaryValue: Uint8Array.from([7]) },
+      a: { DataType: "String", StringValue: "xy" },
+    };
+    const text = "\0\0\0\x01a\0\0\0\x06String\x01\0\0\0\x02xy\0\0\0\x01b\0\0\0\x06Binary\x02\0\0\0\x01\x07";
+    const { MD5OfMessageAttributes } = await send("x", { MessageAttributes });
+    assert.equal(MD5OfMessageAttributes, createHash("md5").update(text, "latin1").digest("hex"));
   });
 
   it("wakes whoever waits for a message when one comes", async () => {
