@@ -86,3 +86,14 @@ export async function deliver(event: StoreEvent, ports: Ports): Promise<Stored |
   await cleanUp(event.deleted, { ...ports, settings });
   return undefined;
 }
+
+/** Does something right after the next call of a port's method. */
+export function afterNext<Port extends object>(port: Port, name: keyof Port & string, what: () => Promise<unknown>): void {
+  const original = Reflect.get(port, name) as (...args: unknown[]) => Promise<unknown>;
+  Reflect.set(port, name, async (...args: unknown[]) => {
+    Reflect.set(port, name, original);
+    const answer = await original.apply(port, args);
+    await what();
+    return answer;
+  });
+}
