@@ -127,8 +127,8 @@ function outputs(type: string, logical: string, inputs: Record<string, any>): Re
       return { name, arn: arn("cloudwatch", `alarm:${name}`) };
     case "aws:sfn/stateMachine:StateMachine":
       return { name, arn: arn("states", `stateMachine:${name}`) };
-    case "aws:ssm/parameter:Parameter":
-      return { name, arn: arn("ssm", `parameter/${name}`) };
+    case "aws:secretsmanager/secret:Secret":
+      return { name, arn: arn("secretsmanager", `secret:${name}`) };
     case "aws:apigatewayv2/api:Api":
       return { name, apiEndpoint: `https://${name}.execute-api.${REGION}.amazonaws.com`, executionArn: arn("execute-api", name) };
     case "pulumi-nodejs:dynamic:Resource":

@@ -1,7 +1,7 @@
-import * as ssm from "@pulumi/aws/ssm/index.js";
+import * as secretsmanager from "@pulumi/aws/secretsmanager/index.js";
 import * as pulumi from "@pulumi/pulumi";
 import { Component, type Transform } from "../core/component.js";
-import { GeneratedKey, type GeneratedKeyArgs } from "../core/generated-key.js";
+import { GeneratedKey } from "../core/generated-key.js";
 import { tagged } from "./options.js";
 
 /** Options of {@link ApiKey}. */
@@ -9,35 +9,33 @@ export interface ApiKeyArgs {
   /** The key. Without it, one is generated once and kept. */
   value?: pulumi.Input<string> | undefined;
 
-  /** Tags on the parameter. */
+  /** Tags on the secret. */
   tags?: Record<string, string> | undefined;
 
   /** Changes to the resources underneath. */
-  transform?: { parameter?: Transform<ssm.ParameterArgs>; generated?: Transform<GeneratedKeyArgs> } | undefined;
+  transform?: { secret?: Transform<secretsmanager.SecretArgs>; version?: Transform<secretsmanager.SecretVersionArgs> } | undefined;
 }
 
-/** The key of the HTTP API, given or generated, where the handler reads it: an encrypted parameter. */
-export class ApiKey extends Component<"parameter" | "generated"> {
+/** The key of the HTTP API, given or generated, where the handler reads it: a secret of Secrets Manager. */
+export class ApiKey extends Component<"secret" | "version" | "generated"> {
   /** The key, a secret. */
   readonly value: pulumi.Output<string>;
-  /** Name of the parameter. */
-  readonly parameter: pulumi.Output<string>;
-  /** ARN of the parameter. */
+  /** ARN of the secret, by which it is read. */
   readonly arn: pulumi.Output<string>;
 
   /** The resources underneath. */
-  readonly nodes: { parameter: ssm.Parameter; generated?: GeneratedKey };
+  readonly nodes: { secret: secretsmanager.Secret; version: secretsmanager.SecretVersion; generated?: GeneratedKey };
 
   constructor(name: string, args: ApiKeyArgs = {}, opts?: pulumi.ComponentResourceOptions) {
-    super("aws:ApiKey", name, { children: ["parameter", "generated"], transform: args.transform }, opts);
-    const source = args.value ?? this.create("generated", GeneratedKey, {});
-    const generated = source instanceof GeneratedKey ? source : undefined;
-    this.value = pulumi.secret(source instanceof GeneratedKey ? source.key : source);
-    const parameter = this.create("parameter", ssm.Parameter, { type: "SecureString", value: this.value, ...tagged(args) });
+    super("aws:ApiKey", name, { children: ["secret", "version"], transform: args.transform }, opts);
+    const generated = args.value === undefined ? new GeneratedKey(`${name}-generated`, {}, this.child()) : undefined;
+    this.value = pulumi.secret(args.value ?? generated?.key ?? "");
+    // Without a recovery window, so that the next stack may have the same name at once.
+    const secret = this.create("secret", secretsmanager.Secret, { recoveryWindowInDays: 0, ...tagged(args) });
+    const version = this.create("version", secretsmanager.SecretVersion, { secretId: secret.arn, secretString: this.value });
 
-    this.nodes = { parameter, ...(generated && { generated }) };
-    this.parameter = parameter.name;
-    this.arn = parameter.arn;
-    this.registerOutputs({ parameter: this.parameter });
+    this.nodes = { secret, version, ...(generated && { generated }) };
+    this.arn = secret.arn;
+    this.registerOutputs({ arn: this.arn });
   }
 }

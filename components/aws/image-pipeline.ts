@@ -255,7 +255,7 @@ export class ImagePipeline extends Component<Part> implements ImagePipelineOutpu
           TAGS_TABLE: tags.table,
           DEAD_LETTERS_URL: deadLetters.url,
           WORKFLOW_ARN: workflow.arn,
-          ...(apiKey && { API_KEY_PARAMETER: apiKey.parameter }),
+          ...(apiKey && { API_KEY_SECRET: apiKey.arn }),
         },
         grants: [
           onObjects(["s3:GetObject", "s3:PutObject", "s3:DeleteObject"], uploads, PREFIX),
@@ -269,7 +269,7 @@ export class ImagePipeline extends Component<Part> implements ImagePipelineOutpu
             Resource: deadLetters.arn,
           },
           { Action: "states:StartExecution", Resource: workflow.arn },
-          ...(apiKey ? [{ Action: "ssm:GetParameter", Resource: apiKey.arn }] : []),
+          ...(apiKey ? [{ Action: "secretsmanager:GetSecretValue", Resource: apiKey.arn }] : []),
         ],
         logRetention,
         tags: labels,

@@ -34,10 +34,8 @@ export class Records extends Component<"table"> {
         attributes: ["ImageKey", ...Object.values(INDEXES), "UploadedOn"].map((name) => ({ name, type: "S" })),
         globalSecondaryIndexes: Object.entries(INDEXES).map(([name, hash]) => ({
           name,
-          keySchemas: [
-            { attributeName: hash, keyType: "HASH" },
-            { attributeName: "UploadedOn", keyType: "RANGE" },
-          ],
+          hashKey: hash,
+          rangeKey: "UploadedOn",
           projectionType: "ALL",
         })),
         ttl: { attributeName: "ExpiresAt", enabled: true },

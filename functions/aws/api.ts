@@ -1,7 +1,7 @@
 import page from "virtual:page";
 import project from "../../package.json" with { type: "json" };
 import { createApi } from "../core/api/app.js";
-import { dynamodb, s3, sqs, ssm, stepFunctions } from "./clients.js";
+import { dynamodb, s3, secretsManager, sqs, stepFunctions } from "./clients.js";
 import { SqsDeadLetters } from "./dead-letters.js";
 import { environment } from "./environment.js";
 import { behindGateway } from "./gateway.js";
@@ -44,7 +44,7 @@ const app = createApi({
   workflow: new StepFunctionsWorkflow(stepFunctions(), WORKFLOW_ARN, UPLOADS_BUCKET),
   apiKey:
     settings.auth.kind === "key"
-      ? secret(ssm(), environment("API_KEY_PARAMETER").API_KEY_PARAMETER)
+      ? secret(secretsManager(), environment("API_KEY_SECRET").API_KEY_SECRET)
       : () => Promise.reject(new Error("There is no API key: callers are told by other means.")),
   clock: { now: () => new Date() },
   settings,

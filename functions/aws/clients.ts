@@ -1,9 +1,9 @@
 import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import { S3Client } from "@aws-sdk/client-s3";
+import { SecretsManagerClient } from "@aws-sdk/client-secrets-manager";
 import { SFNClient } from "@aws-sdk/client-sfn";
 import { SNSClient } from "@aws-sdk/client-sns";
 import { SQSClient } from "@aws-sdk/client-sqs";
-import { SSMClient } from "@aws-sdk/client-ssm";
 import { DynamoDBDocumentClient } from "@aws-sdk/lib-dynamodb";
 
 /*
@@ -36,6 +36,6 @@ export const sqs = () => new SQSClient({ ...retries, requestHandler: short, useQ
 
 export const sns = () => new SNSClient({ ...retries, requestHandler: short });
 
-export const ssm = () => new SSMClient({ ...retries, requestHandler: short });
+export const secretsManager = () => new SecretsManagerClient({ ...retries, requestHandler: short });
 
 export const stepFunctions = () => new SFNClient({ ...retries, requestHandler: short });

@@ -23,8 +23,8 @@ const VARIABLES = {
   TOPIC_ARN: name,
   /** ARN of the state machine. */
   WORKFLOW_ARN: name,
-  /** Name of the parameter that holds the API's key. */
-  API_KEY_PARAMETER: name,
+  /** ARN of the secret that is the API's key. */
+  API_KEY_SECRET: name,
 };
 
 export type Environment = { [Name in keyof typeof VARIABLES]: z.infer<(typeof VARIABLES)[Name]> };

@@ -1,15 +1,15 @@
-import { GetParameterCommand, type SSMClient } from "@aws-sdk/client-ssm";
+import { GetSecretValueCommand, type SecretsManagerClient } from "@aws-sdk/client-secrets-manager";
 
 /** Milliseconds after which a changed secret is noticed. */
 const FRESH = 5 * 60_000;
 
-/** A secret in the parameter store, read when it is first asked for and then every five minutes; many who ask at once wait for one answer. */
-export function secret(client: SSMClient, name: string, now: () => number = Date.now): () => Promise<string> {
+/** A secret, read when it is first asked for and then every five minutes; many who ask at once wait for one answer. */
+export function secret(client: SecretsManagerClient, arn: string, now: () => number = Date.now): () => Promise<string> {
   let cached: { value: Promise<string>; until: number } | undefined;
   const read = async () => {
-    const { Parameter } = await client.send(new GetParameterCommand({ Name: name, WithDecryption: true }));
-    if (!Parameter?.Value) throw new Error(`The parameter ${name} is empty.`);
-    return Parameter.Value;
+    const { SecretString } = await client.send(new GetSecretValueCommand({ SecretId: arn }));
+    if (!SecretString) throw new Error(`The secret ${arn} is empty.`);
+    return SecretString;
   };
   return () => {
     if (cached && now() < cached.until) return cached.value;

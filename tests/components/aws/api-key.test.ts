@@ -18,11 +18,12 @@ describe("ApiKey", () => {
       resources.map(({ name, type }) => [name, type]),
       [
         ["key-generated", "pulumi-nodejs:dynamic:Resource"],
-        ["key-parameter", "aws:ssm/parameter:Parameter"],
+        ["key-secret", "aws:secretsmanager/secret:Secret"],
+        ["key-version", "aws:secretsmanager/secretVersion:SecretVersion"],
       ],
     );
-    assert.deepEqual(resources[1]?.inputs, { type: "SecureString", value: "a-key-that-was-generated" });
-    assert.deepEqual(resources[1]?.secretInputs, ["value"]);
+    assert.deepEqual(resources[2]?.inputs.secretString, "a-key-that-was-generated");
+    assert.deepEqual(resources[2]?.secretInputs, ["secretString"]);
     assert.equal(isSecret, true);
   });
 
@@ -30,9 +31,12 @@ describe("ApiKey", () => {
     const { resources, isSecret } = await declare("0123456789abcdef");
     assert.deepEqual(
       resources.map(({ name, inputs }) => [name, inputs]),
-      [["key-parameter", { type: "SecureString", value: "0123456789abcdef" }]],
+      [
+        ["key-secret", { recoveryWindowInDays: 0 }],
+        ["key-version", { secretId: "arn:aws:secretsmanager:eu-west-1:123456789012:secret:key-secret", secretString: "0123456789abcdef" }],
+      ],
     );
-    assert.deepEqual(resources[0]?.secretInputs, ["value"]);
+    assert.deepEqual(resources[1]?.secretInputs, ["secretString"]);
     assert.equal(isSecret, true);
   });
 });

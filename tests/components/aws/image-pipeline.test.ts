@@ -81,7 +81,7 @@ describe("ImagePipeline on AWS", () => {
       "sqs:ChangeMessageVisibility": [PARKED],
       "sqs:SendMessage": [PARKED],
       "states:StartExecution": [MACHINE],
-      "ssm:GetParameter": ["arn:aws:ssm:eu-west-1:123456789012:parameter/photos-api-key-parameter"],
+      "secretsmanager:GetSecretValue": ["arn:aws:secretsmanager:eu-west-1:123456789012:secret:photos-api-key-secret"],
     });
   });
 
@@ -131,7 +131,8 @@ describe("ImagePipeline on AWS", () => {
   });
 
   it("labels whatever can carry labels", () => {
-    const bare = /RolePolicy|Permission|EventTarget|(Queue|Topic|Bucket)Policy|TopicSubscription|Bucket[A-Z]|Integration|Route|dynamic/;
+    const bare =
+      /RolePolicy|SecretVersion|Permission|EventTarget|(Queue|Topic|Bucket)Policy|TopicSubscription|Bucket[A-Z]|Integration|Route|dynamic/;
     for (const { name, type, inputs } of resources) {
       if (!bare.test(type)) assert.deepEqual(inputs.tags, { team: "photos" }, `${name} ${type}`);
     }
@@ -205,7 +206,7 @@ describe("ImagePipeline on AWS", () => {
       tagger: "none",
       linkLifetime: 900,
     });
-    assert.equal(variables.API_KEY_PARAMETER, "photos-api-key-parameter");
+    assert.equal(variables.API_KEY_SECRET, "arn:aws:secretsmanager:eu-west-1:123456789012:secret:photos-api-key-secret");
   });
 
   it("has no key where nobody needs one", async () => {
@@ -214,8 +215,8 @@ describe("ImagePipeline on AWS", () => {
       open.filter(({ name }) => name.includes("api-key")),
       [],
     );
-    assert.equal("API_KEY_PARAMETER" in called(open, "photos-api-function").inputs.environment.variables, false);
-    assert.equal("ssm:GetParameter" in granted(open, "photos-api"), false);
+    assert.equal("API_KEY_SECRET" in called(open, "photos-api-function").inputs.environment.variables, false);
+    assert.equal("secretsmanager:GetSecretValue" in granted(open, "photos-api"), false);
   });
 
   it("adopts a bucket without touching its configuration", async () => {

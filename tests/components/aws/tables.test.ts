@@ -7,10 +7,8 @@ describe("Records", () => {
   it("are a table by ImageKey, found by user, status and time, with tombstones that expire", async () => {
     const index = (name: string, hash: string) => ({
       name,
-      keySchemas: [
-        { attributeName: hash, keyType: "HASH" },
-        { attributeName: "UploadedOn", keyType: "RANGE" },
-      ],
+      hashKey: hash,
+      rangeKey: "UploadedOn",
       projectionType: "ALL",
     });
     assert.deepEqual(await declared(() => new Records("photos-ImageProcessingDb")), {
