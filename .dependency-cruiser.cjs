@@ -14,7 +14,9 @@ module.exports = {
       severity: "error",
       comment: "The contract and components/core are what both clouds share.",
       from: { path: "^components/(contract\\.ts|core/)" },
-      to: { path: ["^components/(aws|azure)/", "^node_modules/@pulumi/(aws|azure-native|kubernetes)/", "^functions/(aws|azure|container)/"] },
+      to: {
+        path: ["^components/(aws|azure)/", "^node_modules/@pulumi/(aws|azure-native|kubernetes)/", "^functions/(aws|azure|container)/"],
+      },
     },
     {
       name: "clouds-do-not-meet",
@@ -28,7 +30,9 @@ module.exports = {
       severity: "error",
       comment: "functions/core is what happens to an image: no cloud SDK, no host.",
       from: { path: "^functions/core/" },
-      to: { path: ["^functions/(aws|azure|container)/", "^components/", "^local/", "^cli/", "^node_modules/(@aws-sdk|@azure|@pulumi|@smithy)/"] },
+      to: {
+        path: ["^functions/(aws|azure|container)/", "^components/", "^local/", "^cli/", "^node_modules/(@aws-sdk|@azure|@pulumi|@smithy)/"],
+      },
     },
     {
       name: "functions-never-import-pulumi",

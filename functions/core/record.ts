@@ -34,7 +34,10 @@ export type Metadata = z.infer<typeof Metadata>;
 
 /** What only the pixels say: found by the one full decode. */
 export const Fingerprint = z.object({
-  sha256: z.string().regex(/^[0-9a-f]{64}$/).describe("Of the original's bytes, hex"),
+  sha256: z
+    .string()
+    .regex(/^[0-9a-f]{64}$/)
+    .describe("Of the original's bytes, hex"),
   dominantColor: z.string().regex(/^#[0-9a-f]{6}$/),
   thumbhash: z.string().describe("Base64, see evanw/thumbhash"),
 });
@@ -52,8 +55,6 @@ export const ImageRecord = z.object({
   tags: z.array(Tag).optional(),
   uploadedAt: z.iso.datetime(),
   processedAt: z.iso.datetime().optional(),
-  failure: z
-    .object({ code: z.enum(Object.keys(FAILURES) as [FailureCode, ...FailureCode[]]), message: z.string() })
-    .optional(),
+  failure: z.object({ code: z.enum(Object.keys(FAILURES) as [FailureCode, ...FailureCode[]]), message: z.string() }).optional(),
 });
 export type ImageRecord = z.infer<typeof ImageRecord>;

@@ -2,6 +2,7 @@ import type { Cloud } from "./cloud.js";
 import type { HttpRequest, HttpResponse } from "./http.js";
 
 /** Inputs, outputs, call inputs and call outputs: plain JSON, but for bodies of objects, which are Buffers. */
+// biome-ignore lint/suspicious/noExplicitAny: the shape is the cloud's, checked where a service reads it.
 export type Properties = Record<string, any>;
 
 /**

@@ -5,7 +5,6 @@ import type { Target } from "./target.js";
 export interface Answer {
   status: number;
   headers: Headers;
-  // biome-ignore lint/suspicious/noExplicitAny: what a deployment answers is not known at compile time; the tests say what it has to be.
   body: any;
 }
 

@@ -420,7 +420,7 @@ const arnLike: Operator["test"] = (actual, expected, substitute) => {
 const inNetwork: Operator["test"] = (actual, expected) => {
   const network = parseNetwork(expected);
   const address = addressBits(actual);
-  return network !== undefined && address !== undefined && address.startsWith(network);
+  return network !== undefined && address?.startsWith(network) === true;
 };
 
 const OPERATORS = new Map<string, Operator>(

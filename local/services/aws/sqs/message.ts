@@ -57,7 +57,6 @@ export function checkMessage(
     throw new CloudError("MissingParameter", "The request must contain the parameter MessageBody.", 400);
   }
   // Only XML 1.0's characters travel: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
   if (/[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\u{10000}-\u{10ffff}]/u.test(MessageBody)) {
     throw new CloudError(
       "InvalidMessageContents",

@@ -28,7 +28,6 @@ export const BYTES = {
 export interface Answer {
   status: number;
   headers: Headers;
-  // biome-ignore lint/suspicious/noExplicitAny: what is in a body is what the tests state
   body: any;
 }
 

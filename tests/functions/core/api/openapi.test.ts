@@ -4,7 +4,6 @@ import { type Answer, api, BYTES, file, logged } from "./fixture.js";
 
 type Cloud = ReturnType<typeof api>;
 
-// biome-ignore lint/suspicious/noExplicitAny: a document is plain JSON
 type Json = any;
 
 const broken = () => Promise.reject(new Error("secret: the table photos-7f3a is gone"));
