@@ -1,7 +1,7 @@
 import { existsSync, readdirSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
-import { type EmbeddedStack, readStackConfig, startStack } from "../local/index.js";
+import { type CloudName, type EmbeddedStack, readStackConfig, startStack } from "../local/index.js";
 import { UsageError } from "./errors.js";
 import { mustBeFolder, mustBeReadable, mustBeWritable, writeJson } from "./files.js";
 import { HELP, type Options, parseOptions } from "./options.js";
@@ -55,9 +55,11 @@ async function run(options: Options): Promise<number | undefined> {
   const progress = new Progress(process.stderr, options.stack);
   log(`Stack ${options.stack}: running the Pulumi program on the embedded cloud …`);
   const { default: program } = await import("../stacks/index.js");
+  const settings = await readStackConfig(ROOT, options.stack);
   const stack = await startStack({
     program,
-    ...(await readStackConfig(ROOT, options.stack)),
+    ...settings,
+    clouds: cloudsOf(settings.config),
     ...(dataFolder === undefined ? {} : { dataFolder }),
     ...(options.port === undefined ? {} : { port: options.port }),
     onProgress: (step) => progress.step(step),
@@ -121,6 +123,11 @@ async function inParallel<T>(items: readonly T[], width: number, work: (item: T)
     for (let item = queue.shift(); item !== undefined; item = queue.shift()) await work(item);
   };
   await Promise.all(Array.from({ length: width }, worker));
+}
+
+/** Only the services of the stack's own cloud run. */
+function cloudsOf(config: Readonly<Record<string, string>>): CloudName[] {
+  return config["image-pipeline:cloud"] === "azure" ? ["azure", "kubernetes"] : ["aws"];
 }
 
 function checkStack(stack: string): void {

@@ -44,7 +44,13 @@ async function start(stack: string): Promise<Target> {
     said += text;
   });
   const exit = once(child, "exit");
+  let ending = false;
+  void exit.then(([code, signal]) => {
+    // Whoever waits for an answer sees a refused connection; this says why.
+    if (!ending) console.error(`"npm start -- ${stack}" ended with ${code ?? signal}:\n${said.slice(-5_000)}`);
+  });
   endings.push(async () => {
+    ending = true;
     child.kill("SIGTERM");
     await exit;
     await rm(folder, { recursive: true, force: true });

@@ -80,8 +80,17 @@ conformance("POST /upload", (client) => {
   });
 
   it("says how to go on when the body is larger than this way can carry", async () => {
-    const { status, body } = await client().upload(client().name("large.jpg"), Buffer.alloc(5_200_000, 1));
-    assert.equal(status, 413);
-    assert.match(JSON.stringify(body), /POST \/uploads/);
+    // Hosts differ in what they carry; past the pipeline's own limit of 25 MB none does.
+    for (const size of [4_600_000, 26_000_000]) {
+      const { status, body } = await client().upload(
+        client().name(`${size}.jpg`),
+        Buffer.concat([await photos.jpeg(300, 200), Buffer.alloc(size)]),
+      );
+      if (size < 25_000_000 && status === 202) continue;
+      assert.equal(status, 413);
+      assert.equal(body.code, "TOO_LARGE");
+      assert.match(JSON.stringify(body), /POST \/uploads/);
+      return;
+    }
   });
 });

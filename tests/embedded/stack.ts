@@ -21,6 +21,7 @@ export async function startPipeline(
     project: "tests",
     stack: "aws",
     config: { "aws:region": "eu-west-1" },
+    clouds: ["aws"],
     program: async () => {
       const photos = new ImagePipeline("photos", args, { transforms });
       const { url, apiKey, uploads, thumbnails, topic, workflow, records, deadLetters } = photos;
