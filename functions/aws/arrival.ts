@@ -1,5 +1,6 @@
 import { z } from "zod";
 import type { ObjectStore } from "../core/ports.js";
+import { underOtherKey } from "../core/stages/other-key.js";
 import type { Arrival } from "../core/stages/validate.js";
 
 const BucketEvent = z.looseObject({
@@ -52,8 +53,7 @@ export function departureOf(event: unknown): Departure {
  * AWS does not say which it will be tomorrow. Only asked when there is no object of the event's key.
  */
 export async function underItsOwnKey(arrival: Arrival, uploads: ObjectStore): Promise<Arrival | undefined> {
-  const key = formDecoded(arrival.key);
-  return key !== undefined && key !== arrival.key && (await uploads.head(key)) ? { ...arrival, key } : undefined;
+  return underOtherKey(arrival, formDecoded(arrival.key), uploads);
 }
 
 function parsed(event: unknown, type: string): z.infer<typeof BucketEvent> {

@@ -1,8 +1,8 @@
 import tagger from "virtual:tagger";
+import { codeVersion } from "../core/code-version.js";
 import type { Tag } from "../core/record.js";
 import { detectLabels } from "../core/stages/detect-labels.js";
 import { dynamodb, s3 } from "./clients.js";
-import { codeVersion } from "./code-version.js";
 import { environment } from "./environment.js";
 import type { Findings } from "./findings.js";
 import { S3ObjectStore } from "./object-store.js";

@@ -1,9 +1,9 @@
+import { codeVersion } from "../core/code-version.js";
 import type { ObjectStore } from "../core/ports.js";
 import type { Tag } from "../core/record.js";
 import { detectLabels } from "../core/stages/detect-labels.js";
 import { statistics } from "../core/taggers/statistics.js";
 import { dynamodb } from "./clients.js";
-import { codeVersion } from "./code-version.js";
 import { environment } from "./environment.js";
 import type { Findings } from "./findings.js";
 import { DynamoTagIndex } from "./tag-index.js";

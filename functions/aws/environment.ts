@@ -1,12 +1,12 @@
 import { z } from "zod";
-import { parseSettings } from "../core/settings.js";
+import { type Declared, declared, SettingsVariable } from "../core/environment.js";
 
 const name = z.string().min(1);
 
 /** What the program can declare for a handler. Each handler asks only for what it uses. */
 const VARIABLES = {
   /** JSON of {@link Settings}. */
-  PIPELINE_SETTINGS: z.string().refine(isJson, "It is not JSON.").transform(parseSettings),
+  PIPELINE_SETTINGS: SettingsVariable,
   /** Bucket that images arrive in. */
   UPLOADS_BUCKET: name,
   /** What the keys of images begin with: `uploads/`. */
@@ -27,7 +27,7 @@ const VARIABLES = {
   API_KEY_SECRET: name,
 };
 
-export type Environment = { [Name in keyof typeof VARIABLES]: z.infer<(typeof VARIABLES)[Name]> };
+export type Environment = Declared<typeof VARIABLES>;
 
 /**
  * The declared values of these variables.
@@ -35,22 +35,5 @@ export type Environment = { [Name in keyof typeof VARIABLES]: z.infer<(typeof VA
  * @throws Error naming the variable that is missing or wrong, and what is wrong with it.
  */
 export function environment<Name extends keyof Environment>(...names: Name[]): Pick<Environment, Name> {
-  return Object.fromEntries(names.map((name) => [name, read(name)])) as Pick<Environment, Name>;
-}
-
-function read<Name extends keyof Environment>(name: Name): Environment[Name] {
-  const value = process.env[name];
-  if (!value) throw new Error(`${name} is not set: the program that deploys this handler has to declare it.`);
-  const parsed = VARIABLES[name].safeParse(value);
-  if (!parsed.success) throw new Error(`${name} is ${JSON.stringify(value)}: ${z.prettifyError(parsed.error)}`);
-  return parsed.data as Environment[Name];
-}
-
-function isJson(text: string): boolean {
-  try {
-    JSON.parse(text);
-    return true;
-  } catch {
-    return false;
-  }
+  return declared(VARIABLES, names);
 }

@@ -8,6 +8,8 @@ import {
   S3ServiceException,
 } from "@aws-sdk/client-s3";
 import { getSignedUrl } from "@aws-sdk/s3-request-presigner";
+import { attachment } from "../core/attachment.js";
+import { decodedUser, encodedUser, unquoted } from "../core/object-metadata.js";
 import {
   ObjectChanged,
   ObjectExists,
@@ -40,7 +42,7 @@ export class S3ObjectStore implements ObjectStore {
         size: head.ContentLength ?? 0,
         etag: unquoted(head.ETag),
         contentType: head.ContentType ?? "application/octet-stream",
-        ...(user !== undefined && { user: decoded(user) }),
+        ...(user !== undefined && { user: decodedUser(user) }),
         modifiedAt: (head.LastModified ?? new Date(0)).toISOString(),
       };
     } catch (error) {
@@ -108,7 +110,7 @@ export class S3ObjectStore implements ObjectStore {
     const headers = {
       "content-type": contentType,
       ...(!overwrite && { "if-none-match": "*" }),
-      ...(user !== undefined && { "x-amz-meta-user": encodeURIComponent(user) }),
+      ...(user !== undefined && { "x-amz-meta-user": encodedUser(user) }),
     };
     return { method: "PUT", url, headers, expiresAt };
   }
@@ -133,7 +135,7 @@ export class S3ObjectStore implements ObjectStore {
     return {
       ...this.at(object.key),
       ContentType: object.contentType,
-      ...(object.user !== undefined && { Metadata: { user: encodeURIComponent(object.user) } }),
+      ...(object.user !== undefined && { Metadata: { user: encodedUser(object.user) } }),
       ...(!object.overwrite && { IfNoneMatch: "*" }),
     };
   }
@@ -146,24 +148,4 @@ export class S3ObjectStore implements ObjectStore {
 
 function status(error: unknown): number | undefined {
   return error instanceof S3ServiceException ? error.$metadata.httpStatusCode : undefined;
-}
-
-function unquoted(etag: string | undefined): string {
-  return etag?.replace(/^"(.*)"$/, "$1") ?? "";
-}
-
-/** Metadata are ASCII; others than this pipeline may have written it, in whatever form. */
-function decoded(user: string): string {
-  try {
-    return decodeURIComponent(user);
-  } catch {
-    return user;
-  }
-}
-
-/** RFC 6266: a plain name for the old, the real one for everybody else. */
-function attachment(name: string): string {
-  const plain = name.replace(/[^\x20-\x7e]|["\\%]/g, "_");
-  const real = encodeURIComponent(name).replace(/['()*]/g, (char) => `%${char.charCodeAt(0).toString(16).toUpperCase()}`);
-  return `attachment; filename="${plain}"; filename*=UTF-8''${real}`;
 }

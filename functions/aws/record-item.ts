@@ -1,5 +1,5 @@
 import { ImageRecord } from "../core/record.js";
-import type { Entry } from "./record-lifecycle.js";
+import type { Entry } from "../core/record-lifecycle.js";
 
 /** An item of the table, as the document client speaks of it. */
 export type Item = Record<string, unknown>;

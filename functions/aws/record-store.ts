@@ -1,12 +1,12 @@
 import { randomUUID } from "node:crypto";
 import { ConditionalCheckFailedException } from "@aws-sdk/client-dynamodb";
 import { BatchGetCommand, DeleteCommand, type DynamoDBDocumentClient, GetCommand, PutCommand, paginateQuery } from "@aws-sdk/lib-dynamodb";
+import { decodeCursor, encodeCursor, type Position } from "../core/cursor.js";
+import { ALWAYS, between, instant, type Range } from "../core/instants.js";
 import type { Clock, Page, RecordStore } from "../core/ports.js";
 import type { ImageRecord, Status } from "../core/record.js";
-import { decodeCursor, encodeCursor, type Position } from "./cursor.js";
-import { ALWAYS, between, instant, type Range } from "./instants.js";
+import * as lifecycle from "../core/record-lifecycle.js";
 import { fromItem, type Item, recordOf, toItem } from "./record-item.js";
-import * as lifecycle from "./record-lifecycle.js";
 
 /** The table's indexes: each sorts by `UploadedOn` within its own attribute. */
 const INDEXES = { byUser: "UserId", byStatus: "Status", byTime: "UploadedYear" } as const;

@@ -1,9 +1,9 @@
 import { BatchWriteCommand, type DynamoDBDocumentClient, GetCommand, PutCommand, paginateQuery } from "@aws-sdk/lib-dynamodb";
 import { z } from "zod";
+import { decodeCursor, encodeCursor } from "../core/cursor.js";
+import { ALWAYS, between, instant } from "../core/instants.js";
 import type { Clock, Page, TagIndex } from "../core/ports.js";
 import { type ImageRecord, Tag } from "../core/record.js";
-import { decodeCursor, encodeCursor } from "./cursor.js";
-import { ALWAYS, between, instant } from "./instants.js";
 
 /** One row of the tag table. Of a user's image there are two per tag: one among everybody's, one among the user's own. */
 interface Row {

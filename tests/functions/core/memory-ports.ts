@@ -1,5 +1,4 @@
 import { createHash } from "node:crypto";
-import * as lifecycle from "../../../functions/aws/record-lifecycle.js";
 import {
   type Clock,
   type DeadLetter,
@@ -18,6 +17,7 @@ import {
   type Workflow,
 } from "../../../functions/core/ports.js";
 import type { ImageRecord, Tag } from "../../../functions/core/record.js";
+import * as lifecycle from "../../../functions/core/record-lifecycle.js";
 
 /** All ports in memory, with one clock. They keep the conditions that ports.ts promises, so that races can be played through. */
 export function memoryPorts() {

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { InvalidCursor } from "../core/ports.js";
+import { InvalidCursor } from "./ports.js";
 
 /** Where a page of a query ended: the key of its last item, in the index that was read. */
 export type Position = Record<string, string>;
@@ -11,7 +11,7 @@ export function encodeCursor(index: string, position: Position): string {
 }
 
 /**
- * The position in a cursor, if it is one of this index with these attributes, and lies within the query: what DynamoDB would refuse is found here,
+ * The position in a cursor, if it is one of this index with these attributes, and lies within the query: what a store would refuse is found here,
  * and told in words that a caller can use.
  *
  * @throws InvalidCursor

@@ -3,7 +3,7 @@ export function instant(text: string): string {
   return new Date(text).toISOString();
 }
 
-/** Instants from `from` to `to`, both included, as DynamoDB's BETWEEN takes them. */
+/** Instants from `from` to `to`, both included. */
 export interface Range {
   from: string;
   to: string;
