@@ -90,7 +90,7 @@ export function begin(
     ...(user !== undefined && { user }),
     status: "processing",
     ...(image.size !== undefined && { size: image.size }),
-    uploadedAt: image.uploadedAt,
+    uploadedAt: uploadedAt(entry, image.uploadedAt),
   };
   // A failure of the infrastructure is no result: what was there before it is still to be replaced.
   const previous = isEnded(entry) && entry.record.failure?.code !== "INTERNAL" ? entry.record : entry?.previous;
@@ -159,6 +159,12 @@ export function bury(
     };
   }
   return { keep: { ...stone, ...(previous && { previous }) }, answer: buried };
+}
+
+/** Stores tell whole seconds: an announcement of the same second knows better, so that images are listed in the order in which they came. */
+function uploadedAt(entry: Entry | undefined, told: string): string {
+  const announced = entry && isAnnounced(entry) ? entry.record?.uploadedAt : undefined;
+  return announced !== undefined && announced.slice(0, 19) === told.slice(0, 19) && announced > told ? announced : told;
 }
 
 const isBegun = (entry: Entry) => entry.record?.status === "processing" && entry.startedAt !== undefined;
