@@ -11,6 +11,8 @@ export interface Cloud {
   readonly partition: string;
   /** Port that the person asked for the product's own HTTP endpoint, if any. The first API that is created takes it. */
   readonly port: number | undefined;
+  /** The kernel's own, for keys and certificates; it survives when `--data` was given. */
+  readonly folder: string;
   readonly resources: Registry;
   readonly trace: Trace;
 
@@ -18,6 +20,8 @@ export interface Cloud {
   call(call: Call): Promise<Properties>;
   /** The same by HTTP: decode → identify → authorize → fault → handle → encode → trace. */
   serve(request: HttpRequest): Promise<HttpResponse>;
+  /** An HTTPS endpoint of its own, which listens from the first time on that somebody asks. Requests to it say its name. */
+  secure(name: string): Promise<SecureEndpoint>;
   /** Something asynchronous: returns at once; retries, duplicates, delay, reordering and dead letters happen behind it. */
   deliver(delivery: Delivery): void;
   /** What happened in a service, for whoever subscribed (S3's "Object Created", for the event bus). */
@@ -36,6 +40,13 @@ export interface Cloud {
   now(): Date;
   /** 0 ≤ x < 1, from the run's seed. */
   random(): number;
+}
+
+export interface SecureEndpoint {
+  /** `https://127.0.0.1:PORT` */
+  url: string;
+  /** Path of the certificate authority's certificate (PEM), for `NODE_EXTRA_CA_CERTS`. */
+  authority: string;
 }
 
 export interface Session {

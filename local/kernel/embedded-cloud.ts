@@ -6,14 +6,15 @@ import { Activity } from "./activity.js";
 import { type AccessKey, Authority, type Origin } from "./aws/authority.js";
 import { credentialError, unknownOperationError } from "./aws/dialect.js";
 import { signingName } from "./aws/sigv4.js";
-import type { Call, Cloud, CloudEvent, Delivery, Session } from "./cloud.js";
+import { serverCertificate } from "./azure/certificates.js";
+import type { Call, Cloud, CloudEvent, Delivery, SecureEndpoint, Session } from "./cloud.js";
 import { type Backoff, Deliveries } from "./delivery.js";
 import { type Faults, NO_FAULTS } from "./faults.js";
 import type { HttpRequest, HttpResponse } from "./http.js";
 import { close, listen } from "./http-server.js";
 import { seededRandom } from "./random.js";
 import { ResourceRegistry } from "./registry.js";
-import { CloudError, type Operation, type Principal, type Properties, type Service } from "./service.js";
+import { type Api, CloudError, type Operation, type Principal, type Properties, type Service } from "./service.js";
 import { Trace } from "./trace.js";
 
 export interface EmbeddedCloudOptions {
@@ -57,6 +58,7 @@ export class EmbeddedCloud implements Cloud {
   readonly region: string;
   readonly partition = "aws";
   readonly port: number | undefined;
+  readonly folder: string;
   readonly resources = new ResourceRegistry();
   readonly trace = new Trace();
   readonly services: readonly Service[];
@@ -68,6 +70,8 @@ export class EmbeddedCloud implements Cloud {
   readonly #faults: Faults;
   readonly #clock: () => Date;
   readonly #random: () => number;
+  readonly #kept: boolean;
+  readonly #secure = new Map<string, Promise<SecureEndpoint & { server: Server }>>();
   #server: Server | undefined;
   #url = "";
 
@@ -75,6 +79,8 @@ export class EmbeddedCloud implements Cloud {
     const { services, port, seed = Date.now(), account = "000000000000", region = "us-east-1" } = options;
     this.services = services;
     this.port = port;
+    this.folder = options.folder;
+    this.#kept = options.kept;
     this.account = account;
     this.region = region;
     this.#faults = options.faults ?? NO_FAULTS;
@@ -126,7 +132,10 @@ export class EmbeddedCloud implements Cloud {
   async stop(): Promise<void> {
     this.#deliveries.stop();
     const results = await Promise.allSettled([...this.services].reverse().map((service) => service.stop?.()));
-    if (this.#server) await close(this.#server);
+    const secure = await Promise.allSettled(this.#secure.values());
+    this.#secure.clear();
+    const servers = [this.#server, ...secure.map((endpoint) => (endpoint.status === "fulfilled" ? endpoint.value.server : undefined))];
+    await Promise.all(servers.map((server) => server && close(server)));
     this.#server = undefined;
     const failed = results.find((result) => result.status === "rejected");
     if (failed) throw failed.reason;
@@ -158,7 +167,7 @@ export class EmbeddedCloud implements Cloud {
   }
 
   async serve(request: HttpRequest): Promise<HttpResponse> {
-    const service = this.services.find(({ api }) => api?.protocol.claims(request));
+    const service = this.services.find(({ api }) => api && answersAt(api, request.endpoint) && api.protocol.claims(request));
     const protocol = service?.api?.protocol;
     if (!service || !protocol) return this.#unclaimed(request);
     const requestId = randomUUID();
@@ -166,7 +175,8 @@ export class EmbeddedCloud implements Cloud {
     try {
       const decoded = await protocol.decode(request, this);
       operation = decoded.operation;
-      const own = await protocol.identify?.(request, this);
+      const guard = service.api?.guard;
+      const own = await (guard ?? protocol).identify?.(request, this);
       const principal = own ?? this.#authority.identify(request, service.name);
       const { userAgent, peer } = { userAgent: request.headers["user-agent"], peer: request.peer };
       const origin: Origin = { ...(peer ? { address: peer } : {}), ...(userAgent ? { userAgent } : {}) };
@@ -174,11 +184,18 @@ export class EmbeddedCloud implements Cloud {
         throw credentialError(service.name, "missing");
       }
       const output = await this.#perform(service, operation, decoded.input, principal, requestId, origin);
-      return identified(protocol.encode(operation, output, request, requestId), requestId);
+      return identified(protocol.encode(operation, output, request, requestId), requestId, service);
     } catch (error) {
       const known = this.#known(error, service.name, operation);
-      return identified(protocol.encodeError(known, request, requestId), requestId);
+      return identified(protocol.encodeError(known, request, requestId), requestId, service);
     }
+  }
+
+  async secure(name: string): Promise<SecureEndpoint> {
+    const known = this.#secure.get(name) ?? this.#listenSecurely(name);
+    this.#secure.set(name, known);
+    const { url, authority } = await known;
+    return { url, authority };
   }
 
   deliver(delivery: Delivery): void {
@@ -219,6 +236,15 @@ export class EmbeddedCloud implements Cloud {
     return this.#random();
   }
 
+  async #listenSecurely(endpoint: string): Promise<SecureEndpoint & { server: Server }> {
+    const { key, cert, authority } = await serverCertificate(this.folder);
+    const file = join(this.folder, `endpoint-${endpoint}.json`);
+    const before = this.#kept ? await readPort(file) : undefined;
+    const { server, port } = await listen((request) => this.serve({ ...request, endpoint }), before, { tls: { key, cert } });
+    if (this.#kept) await writeFile(file, JSON.stringify({ port }));
+    return { url: `https://127.0.0.1:${port}`, authority, server };
+  }
+
   #operation(service: Service, name: string): Operation {
     const operations = service.api?.operations ?? {};
     const operation = Object.hasOwn(operations, name) ? operations[name] : undefined;
@@ -253,7 +279,9 @@ export class EmbeddedCloud implements Cloud {
     };
     try {
       const operation = this.#operation(service, name);
-      this.#authority.authorize(principal, operation.needs(input, this), service, this, origin);
+      const needs = operation.needs(input, this);
+      if (service.api?.guard) service.api.guard.authorize(principal, needs, this);
+      else this.#authority.authorize(principal, needs, service, this, origin);
       const fault = this.#faults.call({ service: service.name, operation: name });
       if (fault) {
         this.trace.add({
@@ -305,8 +333,22 @@ export class EmbeddedCloud implements Cloud {
   }
 }
 
-function identified(response: HttpResponse, requestId: string): HttpResponse {
-  return { ...response, headers: { "x-amzn-requestid": requestId, ...response.headers } };
+function identified(response: HttpResponse, requestId: string, { api }: Service): HttpResponse {
+  return { ...response, headers: { [api?.guard ? "x-ms-request-id" : "x-amzn-requestid"]: requestId, ...response.headers } };
+}
+
+function answersAt({ endpoints }: Api, endpoint: string | undefined): boolean {
+  return endpoint === undefined ? endpoints === undefined : endpoints?.includes(endpoint) === true;
+}
+
+async function readPort(file: string): Promise<number | undefined> {
+  try {
+    const { port } = JSON.parse(await readFile(file, "utf8")) as { port?: unknown };
+    return typeof port === "number" ? port : undefined;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ENOENT" && !(error instanceof SyntaxError)) throw error;
+    return undefined;
+  }
 }
 
 async function readEndpoint(file: string): Promise<Endpoint | undefined> {

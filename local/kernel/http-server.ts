@@ -1,4 +1,5 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { createServer as createSecureServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import type { HttpRequest, HttpResponse } from "./http.js";
 
@@ -11,13 +12,15 @@ class BodyTooLarge extends Error {}
  * Listens on the loopback interface.
  *
  * @param port that is wanted; another free one is taken when it is occupied, unless `insist`.
+ * @param tls key and certificate (PEM), for HTTPS.
  */
 export async function listen(
   serve: (request: HttpRequest) => Promise<HttpResponse>,
   port = 0,
-  { insist = false }: { insist?: boolean } = {},
+  { insist = false, tls }: { insist?: boolean; tls?: { key: string; cert: string } } = {},
 ): Promise<{ server: Server; port: number }> {
-  const server = createServer((incoming, outgoing) => void answer(incoming, outgoing, serve));
+  const listener = (incoming: IncomingMessage, outgoing: ServerResponse) => void answer(incoming, outgoing, serve);
+  const server: Server = tls ? (createSecureServer(tls, listener) as Server) : createServer(listener);
   // A client may hold its connection while it waits for messages, or while a handler thinks.
   server.requestTimeout = 0;
   server.keepAliveTimeout = 30_000;

@@ -10,6 +10,8 @@ export interface HttpRequest {
   body: Buffer;
   /** Address of the peer. */
   peer?: string;
+  /** Name of the HTTPS endpoint that it came to; none is the endpoint that all services share. */
+  endpoint?: string;
 }
 
 export interface HttpResponse {

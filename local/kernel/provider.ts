@@ -1,4 +1,4 @@
-import { randomBytes } from "node:crypto";
+import { randomBytes, randomUUID } from "node:crypto";
 import type * as pulumi from "@pulumi/pulumi";
 import { differences, same } from "../engine/difference.js";
 import { type Opened, open, plain, seal } from "../engine/envelopes.js";
@@ -15,7 +15,8 @@ export interface ProviderConfig {
 /** Modules of AWS whose resources are in no region. */
 const GLOBAL = new Set(["account", "budgets", "cloudfront", "iam", "organizations", "route53", "shield", "waf"]);
 
-const SUFFIX = /-[0-9a-f]{7}$/;
+/** What comes after the logical name, by style. */
+const SUFFIX = { dashed: /-[0-9a-f]{7}$/, plain: /[0-9a-f]{8}$/ };
 
 /**
  * The services of an embedded cloud as one Pulumi provider: the same class serves the embedded engine and, attached by
@@ -98,7 +99,8 @@ export class ServiceProvider implements pulumi.provider.Provider {
     const returned = await reported(() => update.call(resourceType, id, opened.value, before, this.#cloud));
     // What the cloud computed stays, unless the service says otherwise; what only echoed an input goes with that input.
     const computed = Object.entries(before.outputs).filter(([output]) => !(output in before.inputs) && output !== "tagsAll");
-    const outputs = this.#outputs(type, resourceType, opened.value, { ...Object.fromEntries(computed), ...opened.value, ...returned });
+    const echoed = type.startsWith("azure-native:") ? {} : opened.value;
+    const outputs = this.#outputs(type, resourceType, opened.value, { ...Object.fromEntries(computed), ...echoed, ...returned });
     this.#cloud.resources.add({ urn, type, name, id, inputs: opened.value, outputs });
     return { outs: seal(outputs, opened) };
   }
@@ -151,9 +153,10 @@ export class ServiceProvider implements pulumi.provider.Provider {
     return this.#cloud.resources.get(type, id) ?? { urn, type, name, id, inputs: values, outputs: values };
   }
 
-  /** What every resource of AWS has, the inputs, and what the service returned. */
+  /** What every resource of AWS has, the inputs, and what the service returned. Azure's resources answer in a shape of their own. */
   #outputs(type: string, { inputs: claimed }: ResourceType, inputs: Properties, returned: Properties): Properties {
     const [cloud, module] = type.split(/[:/]/);
+    if (cloud === "azure-native") return returned;
     const common: Properties = {};
     if (cloud === "aws" && !GLOBAL.has(module ?? "")) common.region = this.#cloud.region;
     if (cloud === "aws" && claimed.includes("tags")) common.tagsAll = { ...this.#config.defaultTags, ...inputs.tags };
@@ -195,8 +198,10 @@ function* unclaimedInputs(value: unknown, claimed: ReadonlySet<string>, path = "
 /** With the physical name that the provider gives where the program does not: the same as before, if it gave that one too. */
 function physicallyNamed(inputs: Properties, before: Properties, name: string, { named }: ResourceType): Properties {
   if (!named || (inputs[named.input] ?? undefined) !== undefined) return inputs;
-  if (givenByProvider(before[named.input], name)) return { ...inputs, [named.input]: before[named.input] };
-  const given = `${name}-${randomBytes(4).toString("hex").slice(0, 7)}`;
+  if (givenByProvider(before[named.input], name, named)) return { ...inputs, [named.input]: before[named.input] };
+  if (named.style === "uuid") return { ...inputs, [named.input]: randomUUID() };
+  const digits = randomBytes(4).toString("hex");
+  const given = named.style === "plain" ? `${name}${digits}` : `${name}-${digits.slice(0, 7)}`;
   if (named.maxLength !== undefined && given.length > named.maxLength) {
     throw new Error(
       `${named.input}: the name "${name}" with 8 random characters is longer than ${named.maxLength}. Give it a shorter name, or set ${named.input}.`,
@@ -205,13 +210,19 @@ function physicallyNamed(inputs: Properties, before: Properties, name: string, {
   return { ...inputs, [named.input]: given };
 }
 
-function givenByProvider(physical: unknown, name: string): boolean {
-  return typeof physical === "string" && SUFFIX.test(physical) && physical.replace(SUFFIX, "") === name;
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+
+function givenByProvider(physical: unknown, name: string, { style = "dashed" }: NonNullable<ResourceType["named"]>): boolean {
+  if (typeof physical !== "string") return false;
+  if (style === "uuid") return UUID.test(physical);
+  return SUFFIX[style].test(physical) && physical.replace(SUFFIX[style], "") === name;
 }
 
 /** Whether the replacement has the name of what it replaces, so that both cannot exist at once. */
 function keepsItsName(inputs: Properties, name: string, replaces: string[], { named }: ResourceType): boolean {
-  return named !== undefined && replaces.length > 0 && !replaces.includes(named.input) && !givenByProvider(inputs[named.input], name);
+  return (
+    named !== undefined && replaces.length > 0 && !replaces.includes(named.input) && !givenByProvider(inputs[named.input], name, named)
+  );
 }
 
 const at = (value: Properties, path: string): unknown =>

@@ -47,7 +47,12 @@ export interface ResourceType {
   /** Inputs whose change means a new resource. */
   readonly replacedBy?: readonly string[];
   /** The input that is the physical name, filled in with `{logical name}-{7 hex}` where the program leaves it out, as the provider does. */
-  readonly named?: { input: string; maxLength?: number };
+  readonly named?: {
+    input: string;
+    maxLength?: number;
+    /** `"plain"`: `{logical name}{8 hex}`; `"uuid"`: a GUID, as some of Azure's resources are called. @default "dashed" */
+    style?: "dashed" | "plain" | "uuid";
+  };
   /** Fills in further defaults that the cloud would, and refuses what it would refuse before creating. */
   check?(inputs: Properties, cloud: Cloud): Properties;
   create(inputs: Properties, cloud: Cloud): Promise<{ id: string; outputs: Properties }>;
@@ -81,6 +86,16 @@ export interface Api {
   readonly operations: Readonly<Record<string, Operation>>;
   /** The policy that lies on one of its resources (bucket policy, queue policy, function policy), found by ARN. */
   policyOf?(resource: string, cloud: Cloud): PolicyDocument | undefined;
+  /** Names of the HTTPS endpoints where it answers, instead of on the one that all services share. */
+  readonly endpoints?: readonly string[];
+  /** Who calls and who may, where that is not by signatures and policies as AWS knows them. */
+  readonly guard?: Guard;
+}
+
+/** How a cloud tells callers apart and what they are granted. Throws {@link CloudError}. */
+export interface Guard {
+  identify(request: HttpRequest, cloud: Cloud): Promise<Principal>;
+  authorize(principal: Principal, needs: readonly Permission[], cloud: Cloud): void;
 }
 
 /** One API call, as its reference documents it. */
@@ -126,6 +141,8 @@ export type Principal =
   | { readonly kind: "account"; readonly arn: string }
   /** Code that runs under a role. `arn` is the session's. */
   | { readonly kind: "role"; readonly arn: string; readonly role: string }
+  /** An identity of Microsoft Entra. `arn` is what messages call it. */
+  | { readonly kind: "identity"; readonly arn: string; readonly objectId: string }
   /** The cloud's own service, on behalf of one of its resources. */
   | { readonly kind: "service"; readonly service: string; readonly source?: string }
   | { readonly kind: "anonymous" };
