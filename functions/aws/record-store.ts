@@ -36,6 +36,9 @@ export class DynamoRecordStore implements RecordStore {
   announce: RecordStore["announce"] = (image) =>
     this.change(image.key, (entry) => lifecycle.announce(entry, { ...image, at: instant(image.at) }));
 
+  attribute: RecordStore["attribute"] = (image) =>
+    this.change(image.key, (entry) => lifecycle.attribute(entry, { ...image, at: instant(image.at) }));
+
   withdraw: RecordStore["withdraw"] = (key) => this.change(key, lifecycle.withdraw);
 
   begin: RecordStore["begin"] = (run, image) =>

@@ -131,6 +131,13 @@ export interface RecordStore {
    * seconds. With `overwrite`, only another user's image is in the way.
    */
   announce(image: { key: string; user?: string; at: string; overwrite: boolean; lifetime: number }): Promise<boolean>;
+  /**
+   * Tells whose image it is, when nothing has told that before: an upload and the message about it come by different ways, in any order.
+   * Where nothing is known of the image yet, that announces it.
+   *
+   * @returns its record, whosever it is.
+   */
+  attribute(image: { key: string; user: string; at: string }): Promise<ImageRecord>;
   /** Takes back an announcement that came to nothing. What has begun stays. */
   withdraw(key: string): Promise<void>;
   /**

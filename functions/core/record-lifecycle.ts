@@ -66,6 +66,17 @@ export function announce(entry: Entry | undefined, { key, user, at, overwrite, l
   return { keep: { ...rest, record, ...(isEnded(entry) && { previous: entry.record }) }, answer: true };
 }
 
+/** See RecordStore.attribute. */
+export function attribute(entry: Entry | undefined, { key, user, at }: { key: string; user: string; at: string }): Transition<ImageRecord> {
+  if (!entry?.record) {
+    const record: ImageRecord = { key, user, status: "processing", uploadedAt: at };
+    return { keep: { ...entry, key, record }, answer: record };
+  }
+  if (entry.record.user !== undefined) return { answer: entry.record };
+  const record = { ...entry.record, user };
+  return { keep: { ...entry, record }, answer: record };
+}
+
 /** See RecordStore.withdraw. */
 export function withdraw(entry: Entry | undefined): Transition<void> {
   if (!entry || !isAnnounced(entry)) return { answer: undefined };

@@ -137,6 +137,8 @@ export class MemoryRecordStore implements RecordStore {
 
   announce: RecordStore["announce"] = async (image) => this.change(image.key, (entry) => lifecycle.announce(entry, image));
 
+  attribute: RecordStore["attribute"] = async (image) => this.change(image.key, (entry) => lifecycle.attribute(entry, image));
+
   withdraw: RecordStore["withdraw"] = async (key) => this.change(key, lifecycle.withdraw);
 
   begin: RecordStore["begin"] = async (run, image) =>
