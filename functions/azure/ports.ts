@@ -4,7 +4,7 @@ import { BlobServiceClient } from "@azure/storage-blob";
 import { QueueServiceClient } from "@azure/storage-queue";
 import { codeVersion } from "../core/code-version.js";
 import { kept } from "../core/kept.js";
-import type { Tagger } from "../core/ports.js";
+import type { Clock, DeadLetters, ObjectStore, RecordStore, Tagger, TagIndex, Workflow } from "../core/ports.js";
 import type { Settings } from "../core/settings.js";
 import { none } from "../core/taggers/none.js";
 import { statistics } from "../core/taggers/statistics.js";
@@ -23,15 +23,15 @@ import { QueueWorkflow } from "./workflow.js";
 /** What the functions work on. */
 export interface Ports {
   settings: Settings;
-  uploads: BlobObjectStore;
-  variants: BlobObjectStore;
-  records: SqlRecordStore;
-  tags: TableTagIndex;
-  deadLetters: QueueDeadLetters;
-  workflow: QueueWorkflow;
+  uploads: ObjectStore;
+  variants: ObjectStore;
+  records: RecordStore & Pick<SqlRecordStore, "forget">;
+  tags: TagIndex;
+  deadLetters: DeadLetters;
+  workflow: Workflow;
   notifiers: readonly Notifier[];
   tagger: Tagger;
-  clock: { now(): Date };
+  clock: Clock;
   /** Where images arrive. */
   place: Uploads;
   apiKey(): Promise<string>;
