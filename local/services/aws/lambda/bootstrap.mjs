@@ -6,11 +6,12 @@
 // embedded cloud is gone, and so is this process then.
 import fs from "node:fs";
 import http from "node:http";
-import { createRequire, Module } from "node:module";
+import { createRequire } from "node:module";
 import net from "node:net";
 import path from "node:path";
 import { pathToFileURL } from "node:url";
 import util from "node:util";
+import { resolveBinariesFrom } from "../../../kernel/host-binaries.mjs";
 
 const options = JSON.parse(process.argv[2]);
 process.argv.length = 2;
@@ -40,24 +41,7 @@ if (options.reportMemory) {
   setInterval(report, 100).unref();
 }
 
-if (options.binariesOf) {
-  const host = createRequire(options.binariesOf);
-  const resolve = Module._resolveFilename;
-  Module._resolveFilename = function (request, ...rest) {
-    try {
-      return resolve.call(this, request, ...rest);
-    } catch (error) {
-      if (error.code !== "MODULE_NOT_FOUND" || !/^@img\/sharp-[\w-]+(\/|$)/.test(request)) throw error;
-      const found = resolve.call(this, request, {
-        id: options.binariesOf,
-        filename: options.binariesOf,
-        paths: host.resolve.paths(request),
-      });
-      tell({ binary: request });
-      return found;
-    }
-  };
-}
+if (options.binariesOf) resolveBinariesFrom(options.binariesOf, (binary) => tell({ binary }));
 
 // --- console
 
