@@ -43,6 +43,7 @@ async function keptOrMade(folder: string): Promise<ServerCertificate> {
 
 async function make(): Promise<{ key: string; cert: string; root: string; until: number }> {
   // Asked for only here: nothing else of the embedded cloud pays for loading it.
+  await import("reflect-metadata");
   const x509 = await import("@peculiar/x509");
   x509.cryptoProvider.set(webcrypto as unknown as Parameters<typeof x509.cryptoProvider.set>[0]);
   const generate = () => webcrypto.subtle.generateKey(ALGORITHM, true, ["sign", "verify"]) as Promise<webcrypto.CryptoKeyPair>;
