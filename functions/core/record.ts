@@ -44,17 +44,20 @@ export const Fingerprint = z.object({
 export type Fingerprint = z.infer<typeof Fingerprint>;
 
 /** What is known of one image: the same JSON on every cloud. */
-export const ImageRecord = z.object({
-  key: z.string().describe("The object's full name in its store"),
-  user: z.string().optional(),
-  status: Status,
-  size: z.int().optional().describe("Bytes"),
-  ...Metadata.partial().shape,
-  ...Fingerprint.partial().shape,
-  variants: z.array(Variant).optional(),
-  tags: z.array(Tag).optional(),
-  uploadedAt: z.iso.datetime(),
-  processedAt: z.iso.datetime().optional(),
-  failure: z.object({ code: z.enum(Object.keys(FAILURES) as [FailureCode, ...FailureCode[]]), message: z.string() }).optional(),
-});
+export const ImageRecord = z
+  .object({
+    key: z.string().describe("The object's full name in its store"),
+    user: z.string().optional(),
+    status: Status,
+    size: z.int().optional().describe("Bytes"),
+    ...Metadata.partial().shape,
+    ...Fingerprint.partial().shape,
+    variants: z.array(Variant).optional(),
+    tags: z.array(Tag).optional(),
+    uploadedAt: z.iso.datetime(),
+    processedAt: z.iso.datetime().optional(),
+    failure: z.object({ code: z.enum(Object.keys(FAILURES) as [FailureCode, ...FailureCode[]]), message: z.string() }).optional(),
+  })
+  // What the OpenAPI document calls it.
+  .meta({ id: "ImageRecord" });
 export type ImageRecord = z.infer<typeof ImageRecord>;

@@ -3,7 +3,6 @@ import type { Context } from "hono";
 import { methodNotAllowed } from "hono/method-not-allowed";
 import { requestId } from "hono/request-id";
 import { secureHeaders } from "hono/secure-headers";
-import { ImageRecord } from "../record.js";
 import { authenticate } from "./auth.js";
 import type { ApiEnv, ApiOptions } from "./env.js";
 import { ApiError, respond, respondToError } from "./errors.js";
@@ -32,7 +31,6 @@ const healthRoute = createRoute({
 /** The HTTP API, to be mounted unchanged on any host. */
 export function createApi(options: ApiOptions): OpenAPIHono<ApiEnv> {
   const app = new OpenAPIHono<ApiEnv>({ defaultHook: refuseInvalid });
-  app.openAPIRegistry.register("ImageRecord", ImageRecord);
   app.onError(respondToError);
   app.notFound((c) => respond(c, new ApiError("NOT_FOUND", `There is no ${c.req.method} ${c.req.path} here: see GET /openapi.json.`)));
 

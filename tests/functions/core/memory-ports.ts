@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { between } from "../../../functions/core/instants.js";
 import {
   type Clock,
   type DeadLetter,
@@ -148,10 +149,11 @@ export class MemoryRecordStore implements RecordStore {
 
   bury: RecordStore["bury"] = async (key, tombstone) => this.change(key, (entry) => lifecycle.bury(entry, key, tombstone));
 
-  async list({ user, status, from = "", to = "~", limit, cursor }: Parameters<RecordStore["list"]>[0]): Promise<Page<ImageRecord>> {
+  async list({ user, status, from, to, limit, cursor }: Parameters<RecordStore["list"]>[0]): Promise<Page<ImageRecord>> {
+    const range = between(from, to);
     const found = [...this.live()]
       .filter((record) => (user === undefined || record.user === user) && (status === undefined || record.status === status))
-      .filter(({ uploadedAt }) => from <= uploadedAt && uploadedAt < to);
+      .filter(({ uploadedAt }) => range.from <= uploadedAt && uploadedAt <= range.to);
     return page(found, ({ uploadedAt, key }) => `${uploadedAt}#${key}`, limit, cursor);
   }
 
@@ -208,9 +210,10 @@ export class MemoryTagIndex implements TagIndex {
     for (const { name } of record.tags ?? []) this.rows.delete(rowId(record, name));
   }
 
-  async find({ tag, user, from = "", to = "~", limit, cursor }: Parameters<TagIndex["find"]>[0]): Promise<Page<string>> {
+  async find({ tag, user, from, to, limit, cursor }: Parameters<TagIndex["find"]>[0]): Promise<Page<string>> {
+    const range = between(from, to);
     const found = [...this.rows.values()].filter(
-      (row) => row.tag === tag && (user === undefined || row.user === user) && from <= row.uploadedAt && row.uploadedAt < to,
+      (row) => row.tag === tag && (user === undefined || row.user === user) && range.from <= row.uploadedAt && row.uploadedAt <= range.to,
     );
     const { items, ...rest } = page(found, ({ uploadedAt, key }) => `${uploadedAt}#${key}`, limit, cursor);
     return { items: items.map(({ key }) => key), ...rest };

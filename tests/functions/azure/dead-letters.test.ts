@@ -1,0 +1,109 @@
+import assert from "node:assert/strict";
+import type { QueueClient } from "@azure/storage-queue";
+import { QueueDeadLetters } from "../../../functions/azure/dead-letters.js";
+import { decoded } from "../../../functions/azure/queue-message.js";
+import { QueueWorkflow } from "../../../functions/azure/workflow.js";
+import { deadLettersContract } from "../contract/dead-letters.js";
+import { type TestStorage, testStorage } from "./storage.js";
+
+describe("Queues", function () {
+  this.timeout(30_000);
+  let storage: TestStorage;
+  let queue: QueueClient;
+  let count = 0;
+
+  before(async () => {
+    storage = await testStorage();
+  });
+  after(() => storage.stop());
+  beforeEach(async () => {
+    queue = await storage.queue(`parked-${++count}`);
+  });
+
+  describe("of dead letters", () => {
+    let letters: QueueDeadLetters;
+    beforeEach(() => {
+      letters = new QueueDeadLetters(queue);
+    });
+
+    deadLettersContract(() => letters);
+
+    const letter = { key: "cat.png", event: {}, error: { code: "X", message: "" }, at: "2026-11-21T12:00:00.000Z" };
+
+    it("keep them for good", async () => {
+      await letters.park(letter);
+      const { receivedMessageItems } = await queue.receiveMessages();
+      assert.ok((receivedMessageItems[0]?.expiresOn.getUTCFullYear() ?? 0) > 9_000);
+    });
+
+    it("take what is larger than a message, without what can best be done without", async () => {
+      await letters.park({ ...letter, error: { code: "X", message: "m".repeat(60_000) } });
+      await letters.park({ ...letter, event: "e".repeat(65_536) });
+      const [first, second] = await letters.take("cat.png");
+      assert.deepEqual([first?.event, first?.error.message.length], [{}, 8_000]);
+      assert.equal(String(second?.event).length, 8_000);
+    });
+
+    it("show what nobody can read", async () => {
+      await queue.sendMessage("\u00e4\u00e4 no base64");
+      await queue.sendMessage(Buffer.from('{"key":5}').toString("base64"));
+      const found = await letters.list(10);
+      assert.deepEqual(
+        found.map(({ key, error }) => [key, error.code]),
+        [
+          ["", "UNREADABLE"],
+          ["", "UNREADABLE"],
+        ],
+      );
+    });
+
+    it("lose none to a reader that dies between", async () => {
+      await letters.park(letter);
+      const deleteMessage = queue.deleteMessage.bind(queue);
+      queue.deleteMessage = () => Promise.reject(new Error("gone"));
+      await assert.rejects(letters.take("cat.png"), /gone/);
+      queue.deleteMessage = deleteMessage;
+      assert.equal((await letters.list(9)).length, 1, "it is back at once");
+    });
+  });
+
+  describe("of jobs", () => {
+    const place = { account: "https://photos.blob.core.windows.net/", container: "images-input" };
+    const OBJECT = {
+      key: "uploads/cat ä%20#.png",
+      size: 5,
+      etag: "0x2",
+      contentType: "image/png",
+      modifiedAt: "2026-11-21T12:00:00.000Z",
+    };
+    const event = (eTag: string, eventType = "Microsoft.Storage.BlobCreated", name = "uploads/cat%20%C3%A4%2520%23.png") => ({
+      eventType,
+      eventTime: "2026-11-20T12:00:00Z",
+      data: { url: `${place.account}images-input/${name}`, eTag, sequencer: "0055" },
+    });
+    const redriven = async (parked?: unknown) => {
+      await new QueueWorkflow(queue, place).redrive(OBJECT, parked);
+      const { receivedMessageItems } = await queue.receiveMessages();
+      const [message] = receivedMessageItems;
+      if (!message) assert.fail("no message");
+      await queue.deleteMessage(message.messageId, message.popReceipt);
+      return decoded(message.messageText) as ReturnType<typeof event> & { redrive: boolean; redriveId: string };
+    };
+
+    it("get a redrive with the parked event as it was", async () => {
+      const { redrive, redriveId, ...rest } = await redriven(event("0x2"));
+      assert.deepEqual([redrive, rest], [true, event("0x2")]);
+      assert.notEqual((await redriven(event("0x2"))).redriveId, redriveId);
+    });
+
+    it("get an event made of the object where the parked one is lost, of another version, of another object or of a deletion", async () => {
+      const others = [event("0x1"), event("0x2", "Microsoft.Storage.BlobDeleted"), event("0x2", undefined, "uploads/dog.png")];
+      for (const parked of [undefined, null, "text", {}, ...others]) {
+        const { redrive, eventTime, data } = await redriven(parked);
+        const url = `${place.account}images-input/uploads/cat%20%C3%A4%2520%23.png`;
+        assert.deepEqual([redrive, eventTime, data.url, data.eTag], [true, OBJECT.modifiedAt, url, "0x2"], JSON.stringify(parked));
+        assert.equal(data.sequencer, undefined);
+      }
+    });
+  });
+});
