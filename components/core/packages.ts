@@ -154,7 +154,7 @@ async function fetchInto(folder: string, spec: string): Promise<string> {
   const windows = process.platform === "win32";
   try {
     // Windows starts .cmd files only by a shell; the spec comes from the lock file and has nothing in it that a shell would take.
-    await promisify(execFile)(windows ? "npm.cmd" : "npm", ["pack", spec, "--ignore-scripts", "--prefer-offline"], {
+    await promisify(execFile)(windows ? "npm.cmd" : "npm", ["pack", spec, "--ignore-scripts", "--prefer-offline", "--loglevel=error"], {
       cwd: folder,
       shell: windows,
       timeout: 300_000,
