@@ -4,6 +4,7 @@ import { InvalidArgument } from "../components/core/errors.js";
 /** The program of each cloud; imported only when it is meant, with its SDK. */
 const PROGRAMS: Readonly<Record<string, () => Promise<{ default: () => Promise<pulumi.Inputs> }>>> = {
   aws: () => import("./aws/index.js"),
+  azure: () => import("./azure/index.js"),
 };
 
 /** Runs the program that `image-pipeline:cloud` names. */

@@ -4,7 +4,7 @@ import { InvalidArgument } from "../components/core/errors.js";
 
 /** Keys that every cloud's program knows, and what each is. */
 export const SETTINGS = {
-  cloud: "which cloud: aws",
+  cloud: "which cloud: aws or azure",
   source: "name of a store to adopt",
   thumbnails: "JSON: name → { width, height, fit?, format?, quality? }",
   maxBytes: 'largest file: "25 MB"',
@@ -72,12 +72,13 @@ function flag(key: string): boolean | undefined {
   return value === undefined ? undefined : value === "true";
 }
 
-function json(key: keyof typeof SETTINGS): unknown {
+/** What the JSON of a key says, `undefined` where it is not set. */
+export function json(key: string, form = (SETTINGS as Readonly<Record<string, string>>)[key] ?? "JSON"): unknown {
   const value = text(key);
   try {
     return value === undefined ? undefined : JSON.parse(value);
   } catch {
-    throw new InvalidArgument(`config image-pipeline:${key}`, value, SETTINGS[key]);
+    throw new InvalidArgument(`config image-pipeline:${key}`, value, form);
   }
 }
 

@@ -2,6 +2,7 @@ import { EventEmitter, once } from "node:events";
 import * as pulumi from "@pulumi/pulumi";
 import runtimeState from "@pulumi/pulumi/runtime/state.js";
 import { withRejections } from "../local/engine/rejections.js";
+import * as azure from "./declared-azure.js";
 
 /** A resource as the program declared it. */
 export interface Declared {
@@ -83,7 +84,10 @@ const { withLocalStorage } = runtimeState as unknown as { withLocalStorage(work:
 
 function mocks(functions: Record<string, Record<string, unknown>>): pulumi.runtime.Mocks {
   return {
-    newResource: ({ type, name, inputs }) => ({ id: physical(name, inputs), state: { ...inputs, ...outputs(type, name, inputs) } }),
+    newResource: ({ type, name, inputs }) =>
+      type.startsWith("azure-native:")
+        ? { id: azure.idOf(type, name, inputs) ?? name, state: { ...inputs, ...azure.outputs(type, name, inputs) } }
+        : { id: physical(name, inputs), state: { ...inputs, ...outputs(type, name, inputs) } },
     call({ token, inputs }) {
       const answer = { ...FUNCTIONS, ...functions }[token];
       if (!answer) throw new Error(`The test does not say what ${token} answers.`);
@@ -93,6 +97,7 @@ function mocks(functions: Record<string, Record<string, unknown>>): pulumi.runti
 }
 
 const FUNCTIONS: Record<string, Record<string, unknown>> = {
+  ...azure.FUNCTIONS,
   "aws:index/getCallerIdentity:getCallerIdentity": { accountId: ACCOUNT, arn: `arn:aws:iam::${ACCOUNT}:user/somebody`, userId: "somebody" },
   "aws:index/getPartition:getPartition": { partition: "aws", dnsSuffix: "amazonaws.com" },
   "aws:index/getRegion:getRegion": { region: REGION, name: REGION },

@@ -1,7 +1,7 @@
 import * as cloudwatch from "@pulumi/aws/cloudwatch/index.js";
 import type * as pulumi from "@pulumi/pulumi";
 import { Component, type Transform } from "../core/component.js";
-import { tagged } from "./options.js";
+import { tagged } from "../core/options.js";
 
 /** Something that should not happen: any of it within five minutes rings. */
 export interface AlarmArgs {

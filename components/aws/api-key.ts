@@ -2,7 +2,7 @@ import * as secretsmanager from "@pulumi/aws/secretsmanager/index.js";
 import * as pulumi from "@pulumi/pulumi";
 import { Component, type Transform } from "../core/component.js";
 import { GeneratedKey } from "../core/generated-key.js";
-import { tagged } from "./options.js";
+import { tagged } from "../core/options.js";
 
 /** Options of {@link ApiKey}. */
 export interface ApiKeyArgs {

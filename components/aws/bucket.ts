@@ -2,7 +2,7 @@ import * as s3 from "@pulumi/aws/s3/index.js";
 import * as pulumi from "@pulumi/pulumi";
 import { Component, type Transform } from "../core/component.js";
 import { fitting } from "../core/naming.js";
-import { kept, type StoreOptions, tagged } from "./options.js";
+import { kept, type StoreOptions, tagged } from "../core/options.js";
 import { tlsOnly } from "./policy.js";
 
 /** Options of {@link Bucket}. */

@@ -2,8 +2,8 @@ import * as cloudwatch from "@pulumi/aws/cloudwatch/index.js";
 import * as sqs from "@pulumi/aws/sqs/index.js";
 import type * as pulumi from "@pulumi/pulumi";
 import { Component, type Transform } from "../core/component.js";
+import { tagged } from "../core/options.js";
 import { type Duration, seconds } from "../core/units.js";
-import { tagged } from "./options.js";
 import { tlsOnly } from "./policy.js";
 
 /** Options of {@link DeadLetters}. */

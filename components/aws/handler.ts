@@ -6,9 +6,9 @@ import * as pulumi from "@pulumi/pulumi";
 import { bundle } from "../core/bundle.js";
 import { Component, type Transform } from "../core/component.js";
 import { fitting } from "../core/naming.js";
+import { tagged } from "../core/options.js";
 import { type Duration, type MemorySize, megabytes, seconds } from "../core/units.js";
 import { retentionInDays } from "./logs.js";
-import { tagged } from "./options.js";
 import { grant, type Statement, trust } from "./policy.js";
 
 /** Options of {@link Handler}. */
@@ -171,5 +171,3 @@ function validated(name: string, { memory = "512 MB", timeout = "30 seconds", lo
     retentionInDays: retentionInDays(logRetention, `${name}: logRetention`),
   };
 }
-
-export { tagged };

@@ -4,9 +4,9 @@ import * as lambda from "@pulumi/aws/lambda/index.js";
 import * as pulumi from "@pulumi/pulumi";
 import { Component, type Transform } from "../core/component.js";
 import { physicalName } from "../core/naming.js";
+import { tagged } from "../core/options.js";
 import type { Duration } from "../core/units.js";
 import { retentionInDays } from "./logs.js";
-import { tagged } from "./options.js";
 
 /** Options of {@link HttpApi}. */
 export interface HttpApiArgs {

@@ -1,7 +1,7 @@
 import * as dynamodb from "@pulumi/aws/dynamodb/index.js";
 import * as pulumi from "@pulumi/pulumi";
 import { Component, type Transform } from "../core/component.js";
-import { kept, type StoreOptions, tagged } from "./options.js";
+import { kept, type StoreOptions, tagged } from "../core/options.js";
 
 /** Options of {@link Records}. */
 export interface RecordsArgs extends StoreOptions {

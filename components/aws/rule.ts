@@ -2,7 +2,7 @@ import * as cloudwatch from "@pulumi/aws/cloudwatch/index.js";
 import * as lambda from "@pulumi/aws/lambda/index.js";
 import type * as pulumi from "@pulumi/pulumi";
 import { Component, type Transform } from "../core/component.js";
-import { tagged } from "./options.js";
+import { tagged } from "../core/options.js";
 
 /** What starts the handler: events that look like this, or the clock. */
 export type Trigger =

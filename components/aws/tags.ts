@@ -1,7 +1,7 @@
 import * as dynamodb from "@pulumi/aws/dynamodb/index.js";
 import type * as pulumi from "@pulumi/pulumi";
 import { Component, type Transform } from "../core/component.js";
-import { kept, type StoreOptions, tagged } from "./options.js";
+import { kept, type StoreOptions, tagged } from "../core/options.js";
 
 /** Options of {@link Tags}. */
 export interface TagsArgs extends StoreOptions {

@@ -1,7 +1,7 @@
 import * as sns from "@pulumi/aws/sns/index.js";
 import type * as pulumi from "@pulumi/pulumi";
 import { Component, type Transform } from "../core/component.js";
-import { tagged } from "./options.js";
+import { tagged } from "../core/options.js";
 import { tlsOnly } from "./policy.js";
 
 /** Options of {@link Topic}. */

@@ -7,11 +7,11 @@ import type { Settings } from "../../functions/core/settings.js";
 import { Component, type Transform } from "../core/component.js";
 import { InvalidArgument } from "../core/errors.js";
 import { fitting, physicalName } from "../core/naming.js";
+import { tagged } from "../core/options.js";
 import type { Duration, MemorySize } from "../core/units.js";
 import { onMissing, onObjects } from "./grants.js";
 import { Handler } from "./handler.js";
 import { retentionInDays } from "./logs.js";
-import { tagged } from "./options.js";
 import { grant, type Statement, trust } from "./policy.js";
 import { TIMEOUTS, workflowDefinition } from "./workflow-definition.js";
 

@@ -36,11 +36,15 @@ export interface BundleArgs {
   /** For a handler that imports sharp: whose binaries to put in. */
   sharp?: Target;
   target: "node20" | "node22" | "node24";
+  /** Modules that the host gives, and that are not packaged: `["@azure/functions-core"]`. */
+  external?: readonly string[];
+  /** Text files beside the module, by their path in the zip: `{ "host.json": "{ … }" }`. */
+  files?: Readonly<Record<string, string>>;
   /** @default ".build/handlers" in this project */
   outdir?: string;
 }
 
-/** A packaged handler: `index.mjs`, and `node_modules` where there is sharp. */
+/** A packaged handler: `index.mjs`, what goes beside it, and `node_modules` where there is sharp. */
 export interface Bundle {
   /** The zip, absolute. Its name tells its content, so a zip that is there is right. */
   path: string;
@@ -97,7 +101,8 @@ async function noteOf(args: Omit<BundleArgs, "outdir">, outdir: string): Promise
 async function packaged(args: Omit<BundleArgs, "outdir">, outdir: string): Promise<Packaged> {
   const packages = await Packages.of(ROOT);
   const { module, sources } = await compile(args, packages);
-  const files: Files = new Map([["index.mjs", module], ...(args.sharp ? await packages.sharpFor(args.sharp) : [])]);
+  const beside = Object.entries(args.files ?? {}).map(([file, text]) => [file, Buffer.from(text)] as const);
+  const files: Files = new Map([["index.mjs", module], ...beside, ...(args.sharp ? await packages.sharpFor(args.sharp) : [])]);
   const content = sha256(`${packages.version("fflate")}\0${contentHash(files)}`).slice(0, 16);
   const file = path.join(outdir, `${args.name}-${content}.zip`);
   const zip = existsSync(file) ? await readFile(file) : await written(file, zipped(files));
@@ -113,7 +118,7 @@ function pageOnce(): Promise<string> {
 }
 
 async function compile(
-  { name, entry, modules = {}, sharp, target }: BundleArgs,
+  { name, entry, modules = {}, sharp, target, external = [] }: BundleArgs,
   packages: Packages,
 ): Promise<{ module: Uint8Array; sources: string[] }> {
   const result = await esbuild
@@ -131,7 +136,8 @@ async function compile(
       minifySyntax: true,
       legalComments: "none",
       banner: { js: BANNER },
-      external: ["sharp"],
+      // supports-color: packages ask for it and do without, and whether it is there depends on what else is installed for development.
+      external: ["sharp", "supports-color", ...external],
       plugins: [virtual(modules)],
       tsconfigRaw: {},
       metafile: true,

@@ -61,7 +61,7 @@ describe("The stack on AWS", () => {
 
   it("takes the key that is configured", async () => {
     const resources = await stack({ "image-pipeline:apiKey": "0123456789abcdef" });
-    assert.equal(find(resources, "photos-api-key-parameter").value, "0123456789abcdef");
+    assert.equal(find(resources, "photos-api-key-version").secretString, "0123456789abcdef");
     assert.equal(
       resources.some(({ name }) => name === "photos-api-key-generated"),
       false,
@@ -72,9 +72,9 @@ describe("The stack on AWS", () => {
     [
       "a cloud that there is not",
       { cloud: "gcp" },
-      'config image-pipeline:cloud is "gcp": it must be "aws". Set it with `pulumi config set image-pipeline:cloud aws`.',
+      'config image-pipeline:cloud is "gcp": it must be "aws" or "azure". Set it with `pulumi config set image-pipeline:cloud aws`.',
     ],
-    ["a cloud that is an inherited word", { cloud: "constructor" }, 'config image-pipeline:cloud is "constructor": it must be "aws". '],
+    ["a cloud that is an inherited word", { cloud: "constructor" }, 'config image-pipeline:cloud is "constructor": it must be "aws" or "azure". '],
     [
       "a key that nobody knows",
       { notifyMail: "ops@example.org" },
@@ -108,7 +108,7 @@ describe("The stack on AWS", () => {
   it("asks for a cloud where none is configured", async () => {
     await assert.rejects(recorded(program), {
       code: "INVALID_ARGUMENT",
-      message: /^config image-pipeline:cloud is undefined: it must be "aws"\./,
+      message: /^config image-pipeline:cloud is undefined: it must be "aws" or "azure"\./,
     });
   });
 });

@@ -1,0 +1,66 @@
+import * as keyvault from "@pulumi/azure-native/keyvault/index.js";
+import * as pulumi from "@pulumi/pulumi";
+import { Component, type Transform } from "../core/component.js";
+import { GeneratedKey, type GeneratedKeyArgs } from "../core/generated-key.js";
+import { tagged } from "../core/options.js";
+import type { Group } from "./group.js";
+import { uniqueName } from "./names.js";
+
+/** Options of {@link ApiKey}. */
+export interface ApiKeyArgs extends Group {
+  tenantId: pulumi.Input<string>;
+
+  /** The key. Without it, one is generated once and kept. */
+  value?: pulumi.Input<string> | undefined;
+
+  /** Changes to the resources underneath. */
+  transform?:
+    | { vault?: Transform<keyvault.VaultArgs>; secret?: Transform<keyvault.SecretArgs>; generated?: Transform<GeneratedKeyArgs> }
+    | undefined;
+}
+
+/** The key of the HTTP API, given or generated, where the app reads it: a secret in a vault that takes roles only. */
+export class ApiKey extends Component<"vault" | "secret" | "generated"> {
+  /** The key, a secret. */
+  readonly value: pulumi.Output<string>;
+  /** Resource id of the secret, to scope a role to. */
+  readonly secretId: pulumi.Output<string>;
+  /** Where its newest version is. */
+  readonly secretUri: pulumi.Output<string>;
+
+  /** The resources underneath. */
+  readonly nodes: { vault: keyvault.Vault; secret: keyvault.Secret; generated?: GeneratedKey };
+
+  constructor(name: string, args: ApiKeyArgs, opts?: pulumi.ComponentResourceOptions) {
+    super("azure:ApiKey", name, { children: ["vault", "secret", "generated"], transform: args.transform }, opts);
+    const { resourceGroupName } = args;
+    const source = args.value ?? this.create("generated", GeneratedKey, {});
+    const generated = source instanceof GeneratedKey ? source : undefined;
+    this.value = pulumi.secret(source instanceof GeneratedKey ? source.key : source);
+    const vault = this.create("vault", keyvault.Vault, {
+      resourceGroupName,
+      location: args.location,
+      vaultName: uniqueName(name, 24, args.groupId),
+      properties: {
+        tenantId: args.tenantId,
+        sku: { family: "A", name: "standard" },
+        enableRbacAuthorization: true,
+        enableSoftDelete: true,
+        softDeleteRetentionInDays: 7,
+      },
+      ...tagged(args),
+    });
+    const secret = this.create("secret", keyvault.Secret, {
+      resourceGroupName,
+      vaultName: vault.name,
+      secretName: "api-key",
+      properties: { value: this.value, contentType: "text/plain" },
+      ...tagged(args),
+    });
+
+    this.nodes = { vault, secret, ...(generated && { generated }) };
+    this.secretId = secret.id;
+    this.secretUri = secret.properties.apply(({ secretUri }) => secretUri);
+    this.registerOutputs({ secretUri: this.secretUri });
+  }
+}

@@ -1,0 +1,80 @@
+import * as insights from "@pulumi/azure-native/applicationinsights/index.js";
+import * as operationalinsights from "@pulumi/azure-native/operationalinsights/index.js";
+import type * as pulumi from "@pulumi/pulumi";
+import { Component, type Transform } from "../core/component.js";
+import { tagged } from "../core/options.js";
+import { type Duration, seconds } from "../core/units.js";
+import type { Group } from "./group.js";
+
+/** Days that a workspace keeps its logs ready, and that its tables may keep them beyond. */
+const READY = { min: 30, max: 730 };
+const KEPT = [1095, 1460, 1826, 2191, 2556, 2922, 3288, 3653];
+
+/** What the app and its storage write. */
+const TABLES = ["AppTraces", "AppRequests", "AppExceptions", "AppDependencies", "AppMetrics", "StorageQueueLogs"];
+
+/** Options of {@link Monitoring}. */
+export interface MonitoringArgs extends Group {
+  logRetention: Duration;
+  /** Changes to the resources underneath. */
+  transform?: { workspace?: Transform<operationalinsights.WorkspaceArgs>; insights?: Transform<insights.ComponentArgs> } | undefined;
+}
+
+/** Where logs, traces and metrics go: a workspace, and Application Insights in it, written to by identity only. */
+export class Monitoring extends Component<"workspace" | "insights" | (typeof TABLES)[number]> {
+  readonly workspaceId: pulumi.Output<string>;
+  readonly insightsId: pulumi.Output<string>;
+  readonly connectionString: pulumi.Output<string>;
+
+  /** The resources underneath; the tables where they keep longer than the workspace can. */
+  readonly nodes: { workspace: operationalinsights.Workspace; insights: insights.Component; tables: operationalinsights.Table[] };
+
+  constructor(name: string, args: MonitoringArgs, opts?: pulumi.ComponentResourceOptions) {
+    const { ready, total } = retentionInDays(args.logRetention, `${name}: logRetention`);
+    super("azure:Monitoring", name, { children: ["workspace", "insights", ...TABLES], transform: args.transform }, opts);
+    const { resourceGroupName, location } = args;
+    const workspace = this.create("workspace", operationalinsights.Workspace, {
+      resourceGroupName,
+      location,
+      sku: { name: "PerGB2018" },
+      retentionInDays: ready,
+      features: { disableLocalAuth: true },
+      ...tagged(args),
+    });
+    const component = this.create("insights", insights.Component, {
+      resourceGroupName,
+      location,
+      applicationType: "web",
+      kind: "web",
+      ingestionMode: "LogAnalytics",
+      workspaceResourceId: workspace.id,
+      disableLocalAuth: true,
+      ...tagged(args),
+    });
+    const tables = total === undefined ? [] : TABLES;
+    this.nodes = {
+      workspace,
+      insights: component,
+      tables: tables.map((tableName) =>
+        this.create(tableName, operationalinsights.Table, {
+          resourceGroupName,
+          workspaceName: workspace.name,
+          tableName,
+          retentionInDays: ready,
+          ...(total !== undefined && { totalRetentionInDays: total }),
+        }),
+      ),
+    };
+    this.workspaceId = workspace.id;
+    this.insightsId = component.id;
+    this.connectionString = component.connectionString;
+    this.registerOutputs({ workspaceId: this.workspaceId });
+  }
+}
+
+/** The shortest that Azure offers and that keeps at least `retention`: days at hand, and in all where that is longer. */
+export function retentionInDays(retention: Duration, of: string): { ready: number; total?: number } {
+  const days = Math.ceil(seconds(retention, { of, min: "1 day", max: "3650 days" }) / 86_400);
+  const ready = Math.min(Math.max(days, READY.min), READY.max);
+  return days <= READY.max ? { ready } : { ready, total: Math.min(...KEPT.filter((offered) => offered >= days)) };
+}
