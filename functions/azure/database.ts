@@ -82,7 +82,14 @@ export class Database {
 
 /** Does it pass by itself? */
 export function isTransient(error: unknown): boolean {
-  const { number, code, originalError } = error as { number?: number; code?: string; originalError?: unknown };
+  const { number, code, originalError, ...flags } = error as {
+    number?: number;
+    code?: string;
+    originalError?: unknown;
+    isTransient?: boolean;
+  };
+  // Of a refused login, the driver keeps no number, but whether it passes.
+  if (flags.isTransient) return true;
   if (number !== undefined && TRANSIENT.has(number)) return true;
   if (code !== undefined && BROKEN.has(code) && number === undefined) return true;
   return originalError instanceof Error && originalError !== error && isTransient(originalError);

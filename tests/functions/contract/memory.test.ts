@@ -1,6 +1,7 @@
-import { MemoryDeadLetters, MemoryObjectStore, MemoryTagIndex } from "../core/memory-ports.js";
+import { MemoryDeadLetters, MemoryObjectStore, MemoryRecordStore, MemoryTagIndex } from "../core/memory-ports.js";
 import { deadLettersContract } from "./dead-letters.js";
 import { objectStoreContract } from "./object-store.js";
+import { recordStoreContract } from "./record-store.js";
 import { tagIndexContract } from "./tag-index.js";
 
 describe("The ports in memory, which stand for the clouds' in other tests", () => {
@@ -12,6 +13,11 @@ describe("The ports in memory, which stand for the clouds' in other tests", () =
   });
 
   describe("as an object store", () => objectStoreContract(() => store));
+  describe("as a store of records", () =>
+    recordStoreContract(async (clock) => {
+      const records = new MemoryRecordStore(clock);
+      return { store: records, has: async (key) => records.entries.has(key) };
+    }));
   describe("as an index of tags", () => tagIndexContract(() => index));
   describe("as dead letters", () => deadLettersContract(() => letters));
 });
