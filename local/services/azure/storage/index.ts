@@ -15,6 +15,7 @@ import {
   type Principal,
   type Properties,
   type Protocol,
+  type Resource,
   type Service,
 } from "../../../kernel/service.js";
 import { Azurite, STORES, type Store } from "./azurite.js";
@@ -130,6 +131,11 @@ export default function storage(): Service {
         asSigned: signedItself,
       });
     const api = CHANGES[operation];
+    if (operation === "PutMessage") {
+      const response = accepted(await forward());
+      logWrite(accountOf(cloud, account), operation, request.url.href, cloud);
+      return response;
+    }
     if (api === undefined || holder === undefined || blob === undefined) return accepted(await forward());
 
     return inTurn(changing, `${account}/${holder}/${blob}`, async () => {
@@ -243,6 +249,18 @@ export default function storage(): Service {
     },
     resources: storageResources(stores),
     functions: {
+      "azure-native:storage:getStorageAccount": async ({ accountName }, cloud) => {
+        const { id, outputs } = accountOf(cloud, accountName);
+        return { id, ...outputs };
+      },
+      "azure-native:storage:getBlobContainer": async ({ accountName, containerName }, cloud) => {
+        const of = accountOf(cloud, accountName).id;
+        const found = cloud.resources
+          .all("azure-native:storage:BlobContainer")
+          .find(({ id, outputs }) => id.startsWith(`${of}/`) && outputs.name === containerName);
+        if (!found) throw new CloudError("ContainerNotFound", `${accountName} has no container "${containerName}".`, 404);
+        return { id: found.id, ...found.outputs };
+      },
       "azure-native:storage:listStorageAccountKeys": async ({ accountName }, cloud) => ({
         keys: [
           {
@@ -352,6 +370,16 @@ function passing(operation: string, input: Properties): Passing {
   if (operation === "GetBlob" || operation === "DeleteBlob")
     return made(operation === "GetBlob" ? "GET" : "DELETE", path, {}, Buffer.alloc(0));
   throw new CloudError("NotImplemented", `Within the cloud, storage is not asked for ${operation}.`, 501);
+}
+
+/** What diagnostic settings of the category StorageWrite send to a workspace, of queues. */
+function logWrite(account: Resource, operation: string, uri: string, cloud: Cloud): void {
+  cloud.publish({
+    source: "Microsoft.Storage",
+    type: "StorageWrite",
+    resources: [`${account.id}/queueServices/default`],
+    detail: { AccountName: account.outputs.name, OperationName: operation, Uri: uri, StatusText: "Success" },
+  });
 }
 
 /** @throws CloudError with what Azurite answered, when that is an error */

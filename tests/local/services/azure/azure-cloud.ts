@@ -21,6 +21,7 @@ export const ROLES = {
   eventGridSender: "d5a91429-5739-47e2-a06b-3470a27159e7",
   metricsPublisher: "3913510d-42f4-4e42-8a64-420c390055eb",
   cognitiveServicesUser: "a97b65f3-24c7-4388-baec-2e87135dc908",
+  mailOwner: "09976791-48a7-449e-bb21-39d1a415f350",
   secretsUser: "4633458b-17de-408a-b874-0445c86b69e6",
 } as const;
 
