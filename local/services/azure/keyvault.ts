@@ -50,7 +50,18 @@ function vaultNamed(name: string, { resources }: Pick<Cloud, "resources">): Reso
   return found;
 }
 
-const PROPERTIES = ["tenantId", "sku", "enableRbacAuthorization", "enableSoftDelete", "softDeleteRetentionInDays", "enablePurgeProtection"];
+const PROPERTIES = [
+  "tenantId",
+  "sku",
+  "enableRbacAuthorization",
+  "enableSoftDelete",
+  "softDeleteRetentionInDays",
+  "enablePurgeProtection",
+  "enabledForDeployment",
+  "enabledForDiskEncryption",
+  "enabledForTemplateDeployment",
+  "publicNetworkAccess",
+];
 
 const vault = armResource({
   type: "Microsoft.KeyVault/vaults",
@@ -69,6 +80,9 @@ const vault = armResource({
     }
     if (properties?.enableRbacAuthorization !== true) {
       throw new CloudError("FeatureNotSupported", "The embedded cloud's vaults are opened by roles: enableRbacAuthorization must be true.");
+    }
+    if (properties.publicNetworkAccess === "disabled") {
+      throw new CloudError("FeatureNotSupported", 'publicNetworkAccess is "disabled": the embedded cloud has no private endpoints.');
     }
     return inputs;
   },
