@@ -17,12 +17,12 @@ const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 /** What no handler may contain: the program that deploys it. */
 const PROGRAM = /^(components|stacks|local|cli|tests)\/|^node_modules\/@pulumi\//;
 
-/** CommonJS packages in an ES module ask for these. */
+/** CommonJS packages in an ES module ask for these; `var`, as packages that are modules declare some of them, too. */
 const BANNER = [
   'import { createRequire as __createRequire } from "node:module";',
   'import { fileURLToPath as __fileURLToPath } from "node:url";',
   "const require = __createRequire(import.meta.url);",
-  'const __filename = __fileURLToPath(import.meta.url), __dirname = __fileURLToPath(new URL(".", import.meta.url));',
+  'var __filename = __fileURLToPath(import.meta.url), __dirname = __fileURLToPath(new URL(".", import.meta.url));',
 ].join("\n");
 
 /** What to package. */
