@@ -39,7 +39,10 @@ export const jpeg = async (width?: number, height?: number, seed?: number) =>
 /** A JPEG whose EXIF says that it is to be turned by 90°, taken somewhere. */
 export const turnedJpeg = async (width = 640, height = 400) =>
   (await photo(width, height, { seed: 2 }))
-    .withExif({ IFD0: { Make: "Acme", Model: "Pinhole", Software: "tests" }, IFD3: { GPSLatitudeRef: "N", GPSLatitude: "52/1 31/1 0/1" } })
+    .withExif({
+      IFD0: { Make: "Acme", Model: "Pinhole", Software: "tests" },
+      IFD3: { GPSLatitudeRef: "N", GPSLatitude: "52/1 31/1 0/1", GPSLongitudeRef: "E", GPSLongitude: "13/1 24/1 0/1" },
+    })
     .withMetadata({ orientation: 6 })
     .jpeg({ quality: 85 })
     .toBuffer();
