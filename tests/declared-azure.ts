@@ -96,8 +96,8 @@ export function outputs(token: string, logical: string, inputs: Record<string, a
         name,
         properties: { ...inputs.properties, endpoint: `https://${inputs.properties.customSubDomainName}.cognitiveservices.azure.com/` },
       };
-    case "keyvault:Secret":
-      return { name, properties: { ...inputs.properties, secretUri: `https://${inputs.vaultName}.vault.azure.net/secrets/${name}` } };
+    case "keyvault:Vault":
+      return { name, properties: { ...inputs.properties, vaultUri: `https://${name}.vault.azure.net/` } };
     case "communication:Domain":
       return { name, fromSenderDomain: "0a1b2c3d.azurecomm.net" };
     case "communication:CommunicationService":

@@ -60,7 +60,8 @@ export class ApiKey extends Component<"vault" | "secret" | "generated"> {
 
     this.nodes = { vault, secret, ...(generated && { generated }) };
     this.secretId = secret.id;
-    this.secretUri = secret.properties.apply(({ secretUri }) => secretUri);
+    // Not the secret's own output, which counts as secret as its value does.
+    this.secretUri = pulumi.interpolate`${vault.properties.vaultUri.apply((uri) => uri?.replace(/\/*$/, "/"))}secrets/${secret.name}`;
     this.registerOutputs({ secretUri: this.secretUri });
   }
 }

@@ -74,7 +74,11 @@ describe("The stack on AWS", () => {
       { cloud: "gcp" },
       'config image-pipeline:cloud is "gcp": it must be "aws" or "azure". Set it with `pulumi config set image-pipeline:cloud aws`.',
     ],
-    ["a cloud that is an inherited word", { cloud: "constructor" }, 'config image-pipeline:cloud is "constructor": it must be "aws" or "azure". '],
+    [
+      "a cloud that is an inherited word",
+      { cloud: "constructor" },
+      'config image-pipeline:cloud is "constructor": it must be "aws" or "azure". ',
+    ],
     [
       "a key that nobody knows",
       { notifyMail: "ops@example.org" },
