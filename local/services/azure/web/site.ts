@@ -161,10 +161,11 @@ export class Site {
       await rename(`${this.#package}.new`, this.#package);
       Object.assign(deployment, { status: 4, message: `Deployed: ${this.app.functions.join(", ")}` });
     } catch (error) {
-      Object.assign(deployment, { status: 3, message: (error as Error).message });
-      this.platform.log({ level: "error", category: "host", message: `A deployment failed: ${(error as Error).message}` });
+      const { message } = error as Error;
+      this.platform.log({ level: "error", category: "host", message: `A deployment failed: ${message}` });
       // What ran before goes on.
       await this.#restore();
+      Object.assign(deployment, { status: 3, message });
     }
   }
 }
