@@ -26,10 +26,11 @@ describe("An Azure whose folder is kept", function () {
     const role = await first.grant(app, "blobContributor", account.id);
     const { tlsOptions } = await first.options();
     const token = await issueToken(first.test.cloud, { objectId: "o", clientId: "c", audience: "https://storage.azure.com" });
-    const client = async (azure: typeof first) =>
-      new BlobServiceClient(account.outputs.primaryEndpoints.blob, azure.credential(app), { ...(await azure.options()), tlsOptions })
-        .getContainerClient("images")
-        .getBlockBlobClient("cat.png");
+    const client = async (azure: typeof first) => {
+      const options = { ...(await azure.options()), tlsOptions };
+      const service = new BlobServiceClient(account.outputs.primaryEndpoints.blob, azure.credential(app), options);
+      return service.getContainerClient("images").getBlockBlobClient("cat.png");
+    };
     await (await client(first)).upload("meow", 4);
     await first.test.stop();
 
