@@ -18,7 +18,7 @@ export interface ApiOptions {
   page: PageAssets;
   /** The product's version, for `GET /health` and the OpenAPI document. */
   version: string;
-  /** What every upload's key begins with: `uploads/` on AWS, nothing on Azure. */
+  /** What every upload's key begins with: `uploads/`. */
   prefix: string;
   /** Bytes of a `POST /upload` body that the host can carry. */
   bodyLimit: number;

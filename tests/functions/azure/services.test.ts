@@ -1,0 +1,145 @@
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { createServer, type IncomingMessage, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { text } from "node:stream/consumers";
+import { MailNotifier, TopicNotifier } from "../../../functions/azure/notifier.js";
+import { outcome, telling, troubleOf } from "../../../functions/azure/outcomes.js";
+import { type Call, caller, ServiceError } from "../../../functions/azure/rest.js";
+import { vision } from "../../../functions/azure/vision.js";
+import { ImageRefused } from "../../../functions/core/failures.js";
+import { ObjectChanged, type TaggerInput } from "../../../functions/core/ports.js";
+
+describe("Services without an SDK", () => {
+  let server: Server;
+  let url: string;
+  let asked: { request: IncomingMessage; body: string }[];
+  let answer: { status: number; body: string };
+  let call: Call;
+
+  before(async () => {
+    server = createServer(async (request, response) => {
+      asked.push({ request, body: await text(request) });
+      response.writeHead(answer.status).end(answer.body);
+    }).listen(0, "127.0.0.1");
+    await once(server, "listening");
+    url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  });
+  after(async () => {
+    server.closeAllConnections();
+    server.close();
+    await once(server, "close");
+  });
+  beforeEach(() => {
+    asked = [];
+    answer = { status: 200, body: "" };
+    const credential = {
+      getToken: async (scope: string | string[]) => ({ token: `token for ${scope}`, expiresOnTimestamp: Date.now() + 60_000 }),
+    };
+    call = caller(credential, "https://service.example/.default");
+  });
+
+  const record = { key: "cat.png", user: "ann", status: "completed" as const, uploadedAt: "2026-11-21T12:00:00.000Z", tags: [] };
+  const notification = { status: "completed" as const, subject: "Image processed", message: JSON.stringify(record) };
+
+  it("are called as the app itself", async () => {
+    await call(url, { method: "GET" });
+    assert.equal(asked[0]?.request.headers.authorization, "Bearer token for https://service.example/.default");
+  });
+
+  it("say by code and words what they refuse", async () => {
+    answer = {
+      status: 401,
+      body: JSON.stringify({ error: { code: "Unauthorized", message: "The role EventGrid Data Sender is missing." } }),
+    };
+    await assert.rejects(call(url, { method: "GET" }), { name: "Unauthorized", status: 401, message: /EventGrid Data Sender is missing/ });
+    answer = { status: 502, body: "<html>" };
+    await assert.rejects(call(url, { method: "GET" }), { name: "HTTP502", message: /<html>/ });
+  });
+
+  it("announce a result as a CloudEvent, the same when it is sent again", async () => {
+    const topic = new TopicNotifier(call, `${url}/api/events`);
+    await topic.announce(notification);
+    await topic.announce(notification);
+    const [first, second] = asked.map(({ body }) => JSON.parse(body));
+    assert.deepEqual(first, second);
+    const [{ id, ...event }] = first;
+    assert.match(id, /^[0-9a-f]{32}$/);
+    assert.deepEqual(event, {
+      specversion: "1.0",
+      source: "/image-pipeline",
+      type: "ImagePipeline.ImageCompleted",
+      subject: "cat.png",
+      time: record.uploadedAt,
+      datacontenttype: "application/json",
+      status: "completed",
+      data: record,
+    });
+    assert.equal(asked[0]?.request.url, "/api/events?api-version=2018-01-01");
+    assert.match(asked[0]?.request.headers["content-type"] ?? "", /^application\/cloudevents-batch\+json/);
+  });
+
+  it("send mail", async () => {
+    await new MailNotifier(call, { endpoint: url, sender: "a@example.org", recipient: "ops@example.org" }).announce(notification);
+    assert.equal(asked[0]?.request.url, "/emails:send?api-version=2023-03-31");
+    assert.deepEqual(JSON.parse(asked[0]?.body ?? ""), {
+      senderAddress: "a@example.org",
+      recipients: { to: [{ address: "ops@example.org" }] },
+      content: { subject: "Image processed", plainText: notification.message },
+    });
+  });
+
+  describe("label pictures", () => {
+    const image = { jpeg: async () => Buffer.from("picture") } as unknown as TaggerInput;
+
+    it("with what they are sure of, surest first", async () => {
+      const values = [
+        { name: "grass", confidence: 0.6 },
+        { name: "cat", confidence: 0.98 },
+        { name: "maybe", confidence: 0.3 },
+      ];
+      answer = { status: 200, body: JSON.stringify({ modelVersion: "x", tagsResult: { values } }) };
+      assert.deepEqual(await vision(call, url)(image), [
+        { name: "cat", confidence: 98 },
+        { name: "grass", confidence: 60 },
+      ]);
+      assert.deepEqual(
+        [asked[0]?.request.url, asked[0]?.body],
+        ["/computervision/imageanalysis:analyze?api-version=2023-10-01&features=tags", "picture"],
+      );
+    });
+
+    it("or not at all, which costs an image its labels and nothing else", async () => {
+      const innererror = { code: "InvalidImageSize", message: "Too small." };
+      answer = { status: 400, body: JSON.stringify({ error: { code: "InvalidRequest", message: "No.", innererror } }) };
+      assert.deepEqual(await vision(call, url)(image), []);
+      answer = { status: 403, body: JSON.stringify({ error: { code: "PermissionDenied", message: "No." } }) };
+      await assert.rejects(async () => vision(call, url)(image), ServiceError);
+    });
+  });
+});
+
+describe("What an activity hands on", () => {
+  it("is what it found, a refusal, or that it was overtaken; only the infrastructure's errors are thrown", async () => {
+    const fail = (error: Error) => outcome("cat.png", () => Promise.reject(error));
+    assert.deepEqual(await outcome("cat.png", async () => 5), { kind: "found", found: 5 });
+    assert.deepEqual(await fail(new ImageRefused("EMPTY", "No bytes.")), {
+      kind: "refused",
+      failure: { code: "EMPTY", message: "No bytes." },
+      key: "cat.png",
+    });
+    assert.deepEqual(await fail(new ObjectChanged("")), { kind: "stale" });
+    await assert.rejects(fail(new TypeError("bug")), /bug/);
+  });
+
+  it("tells of trouble by name, whatever the host wraps around it", async () => {
+    const error = Object.assign(new Error('No "role" {here}\n\\'), { name: "RestError", code: "AuthorizationPermissionMismatch" });
+    const told = await telling(() => Promise.reject(error))(0).then(assert.fail, (thrown: Error) => thrown.message);
+    const wrapped = new Error(`Activity function 'Validate' failed: Error: ${told}\n    at {"code": …}`);
+    assert.deepEqual(troubleOf(wrapped), { code: "AuthorizationPermissionMismatch", message: error.message });
+    const numbered = Object.assign(new Error("Deadlock."), { name: "RequestError", code: "EREQUEST", number: 1205 });
+    const message = await telling(() => Promise.reject(numbered))(0).then(assert.fail, (thrown: Error) => thrown.message);
+    assert.equal(troubleOf(new Error(message)).code, "EREQUEST-1205");
+    assert.deepEqual(troubleOf(new Error("out of memory")), { code: "Error", message: "out of memory" });
+  });
+});
