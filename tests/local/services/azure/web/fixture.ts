@@ -1,4 +1,6 @@
 import { existsSync, readFileSync } from "node:fs";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { build } from "esbuild";
 import { strToU8, zipSync } from "fflate";
@@ -42,6 +44,7 @@ export interface TestApp {
   /** What the app's functions noted, in order. */
   notes(): string[];
   publish(zip: Buffer, token?: string): Promise<{ status: number; text: string }>;
+  stop(): Promise<void>;
 }
 
 export const siteInputs = ({
@@ -87,7 +90,8 @@ export async function testApp({
   memory,
   ...options
 }: TestCloudOptions & { without?: (keyof typeof ROLES)[]; memory?: number } = {}): Promise<TestApp> {
-  const azure = await testAzure([storage(), web()], options);
+  const folder = options.folder ?? (await mkdtemp(join(tmpdir(), "function-app-")));
+  const azure = await testAzure([storage(), web()], { ...options, folder });
   const account = await storageAccount(azure);
   await azure.declare("azure-native:storage:Queue", "jobs", { accountName: account.outputs.name, queueName: "jobs" });
   const identity = await azure.identity("worker");
@@ -111,6 +115,11 @@ export function connected(parts: Pick<TestApp, "azure" | "account" | "identity" 
     ...parts,
     url: `http://${site.outputs.defaultHostName}`,
     notes: () => (existsSync(notes) ? readFileSync(notes, "utf8").trim().split("\n") : []),
+    async stop() {
+      await azure.test.stop();
+      // Azurite may still be writing its last state.
+      await rm(azure.test.folder, { recursive: true, force: true, maxRetries: 10 });
+    },
     async publish(zip, token) {
       const bearer = token ?? (await issueToken(azure.test.cloud, { ...DEPLOYER, audience: "https://management.azure.com" }));
       const headers = { authorization: `Bearer ${bearer}` };

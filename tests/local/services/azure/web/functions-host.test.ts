@@ -36,7 +36,7 @@ describe("The embedded Azure Functions host", function () {
     app = await testApp();
     assert.deepEqual((await app.publish(await packageOf())).status, 4);
   });
-  after(() => app?.azure.test.stop());
+  after(() => app?.stop());
 
   describe("HTTP", () => {
     it("hands over path, query and bytes, and hands back status, headers and bytes", async () => {
@@ -190,7 +190,7 @@ describe("The embedded Azure Functions host", function () {
 describe("The embedded Azure Functions host, where something is missing", function () {
   this.timeout(60_000);
   let app: TestApp | undefined;
-  afterEach(() => app?.azure.test.stop());
+  afterEach(() => app?.stop());
   const logged = (of: TestApp, pattern: RegExp) =>
     until(() => of.azure.test.cloud.trace.entries("log").find(({ text }) => pattern.test(text)), `${pattern} is logged`);
 
