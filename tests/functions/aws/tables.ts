@@ -1,6 +1,6 @@
 import { once } from "node:events";
 import type { AddressInfo } from "node:net";
-import { CreateTableCommand, DynamoDBClient } from "@aws-sdk/client-dynamodb";
+import { CreateTableCommand, DescribeTableCommand, DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import { DynamoDBDocumentClient } from "@aws-sdk/lib-dynamodb";
 import dynalite from "dynalite";
 
@@ -72,6 +72,9 @@ export async function startTables(): Promise<Tables> {
         }),
       }),
     );
+    // It is there a turn of the event loop later, and on a busy machine that is after the first request.
+    const isActive = async () => (await client.send(new DescribeTableCommand({ TableName }))).Table?.TableStatus === "ACTIVE";
+    while (!(await isActive())) await new Promise((resolve) => setImmediate(resolve));
     return TableName;
   };
 
