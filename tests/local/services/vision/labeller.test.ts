@@ -6,8 +6,17 @@ type Colour = { r: number; g: number; b: number; alpha?: number };
 
 const plain = (background: Colour, width = 200, height = 200) =>
   sharp({ create: { width, height, channels: background.alpha === undefined ? 3 : 4, background } as Create });
-const svg = (body: string, width = 256, height = 256) =>
-  sharp(Buffer.from(`<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}">${body}</svg>`));
+/** 256 × 256 pixels by a rule of where they are: red, green, blue and how opaque. */
+const painted = (rule: (x: number, y: number) => readonly [number, number, number, number?]) =>
+  sharp(
+    Buffer.from(
+      Array.from({ length: 256 * 256 }, (_, at) => rule(at % 256, at >> 8)).flatMap(([r, g, b, alpha = 255]) => [r, g, b, alpha]),
+    ),
+    {
+      raw: { width: 256, height: 256, channels: 4 },
+    },
+  );
+const GREY = (level: number) => [level, level, level] as const;
 
 async function labelled(image: Sharp): Promise<Record<string, number>> {
   return Object.fromEntries((await label(await image.png().toBuffer())).map(({ name, confidence }) => [name, confidence]));
@@ -17,7 +26,7 @@ describe("The labeller", () => {
   it("tells colours by their share of the picture", async () => {
     const blue = await labelled(plain({ r: 20, g: 60, b: 230 }));
     assert.deepEqual([blue.Blue, blue.Red, blue.Uniform, blue["Square format"]], [100, undefined, 100, 100]);
-    const half = await labelled(svg('<rect width="256" height="256" fill="#e02020"/><rect width="128" height="256" fill="#20c030"/>'));
+    const half = await labelled(painted((x) => (x < 128 ? [32, 192, 48] : [224, 32, 32])));
     assert.equal(half.Red, 68.75);
     assert.equal(half.Green, 68.75);
     for (const [name, colour] of Object.entries({
@@ -50,28 +59,13 @@ describe("The labeller", () => {
 
   it("tells grey pictures from colourful ones", async () => {
     assert.equal((await labelled(plain({ r: 90, g: 90, b: 90 }))).Monochrome, 100);
-    const colourful = await labelled(svg('<rect width="256" height="256" fill="#ff0000"/><rect width="128" height="256" fill="#00ff00"/>'));
+    const colourful = await labelled(painted((x) => (x < 128 ? [0, 255, 0] : [255, 0, 0])));
     assert.deepEqual([colourful.Monochrome, colourful.Colorful], [undefined, 100]);
   });
 
   it("tells sharp edges from soft ones", async () => {
-    const stripes = svg(
-      Array.from({ length: 16 }, (_, at) => `<rect x="${at * 16}" width="8" height="256" fill="white"/>`).join("") +
-        '<rect width="256" height="256" fill="black" opacity="0.2"/>',
-    ).flatten({ background: "black" });
-    const sharpOnes = await labelled(stripes);
-    const soft = await labelled(
-      sharp(await stripes.png().toBuffer())
-        .blur(20)
-        .linear(1, 0)
-        .composite([
-          {
-            input: Buffer.from(
-              '<svg xmlns="http://www.w3.org/2000/svg" width="256" height="256"><defs><linearGradient id="g"><stop stop-color="black"/><stop offset="1" stop-color="white"/></linearGradient></defs><rect width="256" height="256" fill="url(#g)"/></svg>',
-            ),
-          },
-        ]),
-    );
+    const sharpOnes = await labelled(painted((x) => GREY(x % 16 < 8 ? 204 : 0)));
+    const soft = await labelled(painted((x) => GREY(x)));
     assert.deepEqual([(sharpOnes["Sharp focus"] ?? 0) >= 90, sharpOnes.Blurry], [true, undefined]);
     assert.deepEqual([soft["Sharp focus"], (soft.Blurry ?? 0) > 90], [undefined, true]);
   });
@@ -85,7 +79,7 @@ describe("The labeller", () => {
   });
 
   it("tells how much can be seen through", async () => {
-    const half = svg('<rect width="128" height="256" fill="#ff0000"/>');
+    const half = painted((x) => [255, 0, 0, x < 128 ? 255 : 0]);
     const { transparency, colours } = await measure(await half.png().toBuffer());
     assert.ok(Math.abs(transparency - 0.5) < 0.01);
     assert.deepEqual(Object.keys(colours), ["Red"]);
