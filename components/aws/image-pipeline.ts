@@ -74,7 +74,15 @@ const PARTS = [
 ] as const;
 type Part = (typeof PARTS)[number];
 
-type AlarmName = "workflowFailed" | "workflowTimedOut" | "startsFailed" | "apiFailed" | "cleanUpFailed" | "sweepFailed";
+type AlarmName =
+  | "apiThrottled"
+  | "thumbnailsThrottled"
+  | "workflowFailed"
+  | "workflowTimedOut"
+  | "startsFailed"
+  | "apiFailed"
+  | "cleanUpFailed"
+  | "sweepFailed";
 
 /** What the keys of images begin with; objects elsewhere in the bucket are left alone. */
 const PREFIX = "uploads/";
@@ -397,10 +405,19 @@ export class ImagePipeline extends Component<Part> implements ImagePipelineOutpu
       metricName: "Errors",
       dimensions: { FunctionName: functionName },
     });
+    // A throttled stage is tried again, and in the end parked; before that, this tells that the account's concurrency is used up.
+    const throttled = (description: string, { functionName }: Handler) => ({
+      description,
+      namespace: "AWS/Lambda",
+      metricName: "Throttles",
+      dimensions: { FunctionName: functionName },
+    });
     return new Alarms<AlarmName>(
       `${this.name}-alarm`,
       {
         on: {
+          apiThrottled: throttled("More calls come than the API may serve at once.", api),
+          thumbnailsThrottled: throttled("More images come than may be processed at once.", workflow.nodes.functions.generateThumbnails),
           workflowFailed: {
             description: "Images could not be processed for want of infrastructure.",
             metricName: "ExecutionsFailed",

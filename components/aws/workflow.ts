@@ -77,7 +77,7 @@ export class Workflow extends Component<(typeof CHILDREN)[number]> {
 
   /** The resources underneath. */
   readonly nodes: {
-    functions: Partial<Record<Stage, Handler>>;
+    functions: Functions;
     machine: sfn.StateMachine;
     role: iam.Role;
     logs: cloudwatch.LogGroup;

@@ -180,9 +180,11 @@ describe("ImagePipeline on AWS", () => {
       alarms.map(({ name }) => name),
       [
         "photos-alarm-api-failed",
+        "photos-alarm-api-throttled",
         "photos-alarm-clean-up-failed",
         "photos-alarm-starts-failed",
         "photos-alarm-sweep-failed",
+        "photos-alarm-thumbnails-throttled",
         "photos-alarm-workflow-failed",
         "photos-alarm-workflow-timed-out",
         "photos-dead-letters-alarm",
