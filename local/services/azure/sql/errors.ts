@@ -283,6 +283,10 @@ const MESSAGES: Readonly<Record<number, readonly [severity: number, text: string
     14,
     "Cannot open server '%s' requested by the login. Client with IP address '%s' is not allowed to access the server.  To enable access, use the Azure Management Portal or run sp_set_firewall_rule on the master database to create a firewall rule for this IP address or address range.  It may take up to five minutes for this change to take effect.",
   ],
+  47073: [
+    14,
+    "An instance-specific error occurred while establishing a connection to SQL Server. Connection was denied since Deny Public Network Access is set to Yes. To connect to this server, use the Private Endpoint from inside your virtual network.",
+  ],
 };
 
 /** What a statement is answered with when it cannot be done, in the words and numbers of sys.messages. */

@@ -53,6 +53,8 @@ export class SqlServer implements Host {
   /** The login and password of the server itself; nobody where only Entra ID is taken. */
   sqlAdministrator: { login: string; password: string } | undefined;
   entraOnly = false;
+  /** Without it only private endpoints are let in, and there are none. */
+  isPublic = true;
   /** By rule name. */
   readonly firewall = new Map<string, FirewallRule>();
   port = 0;
@@ -142,8 +144,9 @@ export class SqlServer implements Host {
     };
   }
 
-  /** @throws SqlError 40615 */
+  /** @throws SqlError 40615, 47073 */
   #admitAddress(address: string): void {
+    if (!this.isPublic) throw sqlError(47073);
     const admitted = [...this.firewall.values()].some(({ from, to }) => {
       // 0.0.0.0 is Azure's own callers: here, those of this machine.
       if (from === "0.0.0.0" && to === "0.0.0.0") return /^127\./.test(address);

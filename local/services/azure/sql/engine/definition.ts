@@ -4,7 +4,7 @@ import type { Environment } from "../translate/environment.js";
 import { objects } from "../translate/metadata.js";
 import { Translator } from "../translate/query.js";
 import { Scope } from "../translate/scope.js";
-import type { ColumnDefinition, IndexColumn, Name, Statement, TableConstraint } from "../tsql/ast.js";
+import type { ColumnDefinition, Name, Statement, TableConstraint } from "../tsql/ast.js";
 import { parseCondition, parseExpression, parseQuery } from "../tsql/parser.js";
 import { familyOf, type SqlType } from "../types/sql-type.js";
 import {
@@ -23,7 +23,7 @@ import {
   type Table,
 } from "./catalog.js";
 import type { Database } from "./database.js";
-import { display, indexKey, RowWriter, storedColumns } from "./rows.js";
+import { display, indexKeys, RowWriter, storedColumns } from "./rows.js";
 import { isDuplicate } from "./store.js";
 
 type Of<K extends Statement["kind"]> = Extract<Statement, { kind: K }>;
@@ -214,24 +214,25 @@ export class Definitions {
 
   #addIndex(catalog: Catalog, table: Table, index: Index): void {
     if (table.indexes.some(({ name }) => same(name, index.name))) throw sqlError(1913, index.name, fullName(table));
-    const parts = index.columns.map(({ name, descending }: IndexColumn) => {
-      const column = findColumn(table, name);
-      if (!column) throw sqlError(1911, name);
+    for (const name of [...index.columns.map((column) => column.name), ...index.include])
+      if (!findColumn(table, name)) throw sqlError(1911, name);
+    for (const { name } of index.columns) {
+      const column = findColumn(table, name) as Column;
       if (column.type.length === "max") throw sqlError(1919, column.name, table.name);
-      if (column.computed !== undefined) throw unsupported(column.name, "indexes on computed columns");
-      return `${indexKey(index, column)}${descending ? " DESC" : ""}`;
-    });
-    for (const name of index.include) if (!findColumn(table, name)) throw sqlError(1911, name);
+    }
+    const translator = new Translator(Object.create(this.environment, { catalog: { value: catalog } }) as Environment);
+    const own = physical(table);
+    // Within CREATE INDEX columns have no prefix.
+    const bare = (sql: string): string => sql.replaceAll(`${own}.`, "");
+    const keys = indexKeys(table, index, translator, own);
+    const parts = keys.map(({ key }, at) => `${bare(key)}${index.columns[at]?.descending ? " DESC" : ""}`);
     let filter = "";
     if (index.filter) {
-      const translator = new Translator(Object.create(this.environment, { catalog: { value: catalog } }) as Environment);
       const scope = new Scope();
-      const source = translator.bind(table, table.name, true, physical(table));
-      for (const column of source.columns) column.sql = column.sql.slice(physical(table).length + 1);
-      scope.add(source);
-      filter = ` WHERE ${translator.condition(parseCondition(index.filter), { scope, clause: "where" })}`;
-      if (translator.parameters.length > 0) throw unsupported("WHERE", "this filter of an index");
+      scope.add(translator.bind(table, table.name, true, own));
+      filter = ` WHERE ${bare(translator.condition(parseCondition(index.filter), { scope, clause: "where" }))}`;
     }
+    if (translator.parameters.length > 0) throw unsupported("INDEX", "this long a constant in an index");
     const create = `CREATE ${index.unique ? "UNIQUE " : ""}INDEX ${physicalIndex(index)} ON ${physical(table)} (${parts.join(", ")})${filter}`;
     try {
       this.database.store.exec(create);
@@ -243,16 +244,17 @@ export class Definitions {
 
   /** Rows that are already there keep a unique index from being made. */
   #existingDuplicate(table: Table, index: Index, filter: string): Error {
-    const columns = index.columns.map(({ name }) => findColumn(table, name) as Column);
-    const keys = columns.map((column) => indexKey(index, column)).join(", ");
-    const list = columns.map(({ name }, at) => `${quoted(name)} AS c${at + 1}`).join(", ");
+    const own = physical(table);
+    const keys = indexKeys(table, index, new Translator(this.#environmentNow()), own);
+    const list = keys.map(({ value }, at) => `${value} AS c${at + 1}`).join(", ");
+    const groups = keys.map(({ key }) => key).join(", ");
     const [row] = this.database.store.all(
-      `SELECT ${list} FROM ${physical(table)}${filter} GROUP BY ${keys} HAVING count(*) > 1 LIMIT 1`,
+      `SELECT ${list} FROM ${own}${filter} GROUP BY ${groups} HAVING count(*) > 1 LIMIT 1`,
       [],
       "writer",
       this.environment,
     );
-    const shown = columns.map((column, at) => display(row?.[at] ?? null, column.type)).join(", ");
+    const shown = keys.map(({ column }, at) => display(row?.[at] ?? null, column.type)).join(", ");
     return sqlError(1505, fullName(table), index.name, `(${shown})`);
   }
 

@@ -3,6 +3,7 @@ import { sqlError } from "../errors.js";
 import type { Environment } from "../translate/environment.js";
 import { METADATA } from "../translate/metadata.js";
 import { bytesOf } from "../types/codepage.js";
+import { type Collation, comparisonKey } from "../types/collation.js";
 import { checkedDecimal, convert, rescale, type SqlValue, small } from "../types/convert.js";
 import { jsonAt, jsonScalar, openJson, parseJson } from "../types/json.js";
 import { likePattern } from "../types/like.js";
@@ -60,14 +61,21 @@ const UNITS: Readonly<Record<string, bigint>> = {
   microsecond: 10n,
 };
 
-const FOLDS: Readonly<Record<string, (text: string) => string>> = {
-  rtrim: (text) => text,
-  ci: (text) => text.toLowerCase(),
-  ci_ai: (text) => plain(text.toLowerCase()),
-  cs_ai: (text) => plain(text),
+/** Ways to compare, by the function that makes the key. */
+const COLLATIONS: Readonly<Record<string, Collation>> = {
+  ci_as: { name: "", caseSensitive: false, accentSensitive: true },
+  ci_ai: { name: "", caseSensitive: false, accentSensitive: false },
+  cs_as: { name: "", caseSensitive: true, accentSensitive: true },
+  cs_ai: { name: "", caseSensitive: true, accentSensitive: false },
 };
 const plain = (text: string): string => text.normalize("NFD").replace(/\p{M}+/gu, "");
-const fold = (text: Value, how: Value): string => (FOLDS[str(how)] ?? (FOLDS.ci as (text: string) => string))(str(text));
+/** For searches within strings, where every character keeps its place. */
+function fold(text: Value, how: Value): string {
+  const { caseSensitive = true, accentSensitive = true } = COLLATIONS[str(how)] ?? {};
+  const cased = caseSensitive ? str(text) : str(text).toLowerCase();
+  return accentSensitive ? cased : plain(cased);
+}
+const isExact = (how: Value): boolean => COLLATIONS[str(how)]?.caseSensitive ?? true;
 const trimmed = (text: string): string => (text.endsWith(" ") ? text.replace(/ +$/, "") : text);
 
 const WEEKDAYS = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
@@ -75,9 +83,10 @@ const MONTHS = ["January", "February", "March", "April", "May", "June", "July", 
 
 /** Functions of the data alone. NULL in, NULL out, but for those in {@link WITH_NULL}. */
 const PURE: Readonly<Record<string, Implementation>> = {
-  ci: (text) => trimmed(str(text)).toLowerCase(),
-  ci_ai: (text) => plain(trimmed(str(text)).toLowerCase()),
-  cs_ai: (text) => plain(trimmed(str(text))),
+  ci_as: (text) => comparisonKey(str(text), COLLATIONS.ci_as as Collation),
+  ci_ai: (text) => comparisonKey(str(text), COLLATIONS.ci_ai as Collation),
+  cs_as: (text) => comparisonKey(str(text), COLLATIONS.cs_as as Collation),
+  cs_ai: (text) => comparisonKey(str(text), COLLATIONS.cs_ai as Collation),
   cv(value, from, to, style, attempt) {
     const [source, target] = [typeByDeclaration(str(from)), typeByDeclaration(str(to))];
     try {
@@ -158,7 +167,7 @@ const PURE: Readonly<Record<string, Implementation>> = {
   like_(text, pattern, mark, how) {
     if (text === null || pattern === null) return null;
     const accents = str(how).endsWith("_ai") ? plain : (given: string): string => given;
-    return likePattern(accents(str(pattern)), mark as string | null, how === "rtrim" || how === "cs_ai").test(accents(str(text))) ? 1 : 0;
+    return likePattern(accents(str(pattern)), mark as string | null, isExact(how)).test(accents(str(text))) ? 1 : 0;
   },
 
   len_: (text) => trimmed(str(text)).length,
@@ -215,7 +224,7 @@ const PURE: Readonly<Record<string, Implementation>> = {
   },
   patindex_(pattern, text, how) {
     const [subject, mask] = [str(text), str(pattern)];
-    const exact = how === "rtrim" || how === "cs_ai";
+    const exact = isExact(how);
     if (!mask.startsWith("%")) return likePattern(mask, null, exact).test(subject) ? 1 : 0;
     const rest = mask.replace(/^%+/, "");
     for (let index = 0; index <= subject.length; index += 1)
@@ -259,10 +268,10 @@ const PURE: Readonly<Record<string, Implementation>> = {
     const written = num(value).toFixed(decimals === null ? 0 : num(decimals));
     return written.length > width ? "*".repeat(width) : written.padStart(width);
   },
-  string_escape_: (text) => JSON.stringify(str(text)).slice(1, -1).replaceAll("/", "\\/"),
+  string_escape_: (text, _kind) => JSON.stringify(str(text)).slice(1, -1).replaceAll("/", "\\/"),
 
-  abs_: (value) => (typeof value === "number" ? Math.abs(value) : small(big(value) < 0n ? -big(value) : big(value))),
-  sign_(value, scale) {
+  abs_: (value, _scale, _to) => (typeof value === "number" ? Math.abs(value) : small(big(value) < 0n ? -big(value) : big(value))),
+  sign_(value, scale, _to) {
     const sign = num(value) > 0 ? 1n : num(value) < 0 ? -1n : 0n;
     return small(sign * 10n ** BigInt(num(scale)));
   },

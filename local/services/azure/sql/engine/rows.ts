@@ -22,11 +22,22 @@ export interface ChangedRow extends StoredRow {
 
 export const storedColumns = (table: Table): Column[] => table.columns.filter(({ computed }) => computed === undefined);
 
-/** What a unique index tells rows apart by: NULL is a value like any other. */
-export function indexKey(index: Index, column: Column): string {
-  const own = keySql(quoted(column.name), column.type);
-  if (!index.unique || !column.nullable) return own;
-  return `coalesce(${own}, ${familyOf(column.type) === "binary" ? "''" : "x'00'"})`;
+/** What an index tells rows apart by, of each of its columns; a unique one takes NULL for a value like any other. */
+export function indexKeys(
+  table: Table,
+  index: Index,
+  translator: Translator,
+  alias?: string,
+): { column: Column; key: string; value: string }[] {
+  const source = translator.bind(table, table.name, false, alias);
+  return index.columns.map(({ name }) => {
+    const column = table.columns.find((candidate) => same(candidate.name, name));
+    const bound = source.columns.find((candidate) => same(candidate.name, name));
+    if (!column || !bound) throw sqlError(1911, name);
+    const own = keySql(bound.sql, bound.type);
+    const key = index.unique && column.nullable ? `coalesce(${own}, ${familyOf(column.type) === "binary" ? "''" : "x'00'"})` : own;
+    return { column, key, value: bound.sql };
+  });
 }
 
 /**
@@ -274,19 +285,21 @@ export class RowWriter {
   /** Which key a refused row doubles. */
   #duplicate(table: Table, values: readonly SqlValue[], rowid: number | undefined): SqlError {
     const columns = storedColumns(table);
+    const names = columns.map(({ name }, index) => `?${index + 1} AS ${quoted(name)}`).join(", ");
     for (const index of table.indexes.filter(({ unique }) => unique)) {
-      const parts = index.columns.map(({ name }) => {
-        const position = columns.findIndex((column) => same(column.name, name));
-        return { column: columns[position] as Column, value: values[position] ?? null };
-      });
       const translator = new Translator(this.environment);
-      const equal = parts.map(({ column, value }) => {
-        const position = translator.parameters.push(value);
-        return `${keySql(quoted(column.name), column.type)} IS ${keySql(`?${position}`, column.type)}`;
-      });
-      const others = rowid === undefined ? "" : ` AND _rowid_ <> ${rowid}`;
-      const sql = `SELECT 1 AS n FROM ${physical(table)} WHERE ${equal.join(" AND ")}${others} LIMIT 1`;
-      if (this.#query(sql, translator.parameters).length > 0) return duplicateError(table, index, parts);
+      const [mine, others] = [indexKeys(table, index, translator, "mine"), indexKeys(table, index, translator, "others")];
+      const equal = mine.map(({ key }, at) => `${key} = ${others[at]?.key}`);
+      if (rowid !== undefined) equal.push(`others._rowid_ <> ${rowid}`);
+      const shown = mine.map(({ value }, at) => `${value} AS c${at + 1}`).join(", ");
+      const sql = `SELECT ${shown} FROM (SELECT ${names}) AS mine JOIN ${physical(table)} AS others ON ${equal.join(" AND ")} LIMIT 1`;
+      const [row] = this.#query(sql, values);
+      if (row)
+        return duplicateError(
+          table,
+          index,
+          mine.map(({ column }, at) => ({ column, value: row[at] ?? null })),
+        );
     }
     return sqlError(2601, fullName(table), "?", "?");
   }

@@ -70,7 +70,7 @@ export class Store {
   /** Rows as lists. @throws SqlError that a function threw */
   all(sql: string, parameters: readonly SqlValue[], from: "reader" | "writer", environment?: Environment): SqlValue[][] {
     const connection = from === "writer" ? this.#writer : this.#reader;
-    return this.#guarded(environment, () => connection.all(sql, [...parameters]).map((row) => Object.values(row) as SqlValue[]));
+    return this.#guarded(environment, () => connection.all(sql, used(sql, parameters)).map((row) => Object.values(row) as SqlValue[]));
   }
 
   /** Changes something, in the writer. */
@@ -126,6 +126,14 @@ export class Store {
       this.#environment = before;
     }
   }
+}
+
+/** A value that was converted when its statement was translated is not in it any more; SQLite takes only those up to the last that is. */
+function used(sql: string, parameters: readonly SqlValue[]): SqlValue[] {
+  if (parameters.length === 0) return [];
+  let last = 0;
+  for (const [, position] of sql.matchAll(/'(?:[^']|'')*'|"(?:[^"]|"")*"|\?(\d+)/g)) last = Math.max(last, Number(position ?? 0));
+  return parameters.slice(0, last);
 }
 
 /** After a failure SQLite tells of it once more when its statement goes. */

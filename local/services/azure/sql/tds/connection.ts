@@ -101,16 +101,7 @@ export class Connection implements Outlet {
 
   /** TDS 8.0 begins with TLS, all others with PRELOGIN. */
   #first(chunk: Buffer): void {
-    if (chunk[0] === TLS_RECORD) {
-      this.socket.pause();
-      this.socket.unshift(chunk);
-      const stream = new TLSSocket(this.socket, { isServer: true, secureContext: this.host.secure.around, ALPNProtocols: ["tds/8.0"] });
-      stream.on("error", () => this.socket.destroy());
-      stream.on("data", (data: Buffer) => this.#feed(data));
-      this.#stream = stream;
-      this.socket.resume();
-      return;
-    }
+    if (chunk[0] === TLS_RECORD) this.#startTls(true);
     this.socket.on("data", (data: Buffer) => this.#arrived(data));
     this.#arrived(chunk);
   }
@@ -136,7 +127,7 @@ export class Connection implements Outlet {
       this.#attention();
       return;
     }
-    if (message.type === MESSAGE.prelogin && this.#tunnel) {
+    if (message.type === MESSAGE.prelogin && this.#tunnel?.wrapped) {
       this.#tunnel.push(message.data);
       return;
     }
@@ -213,9 +204,13 @@ export class Connection implements Outlet {
     if (encrypted) this.#startTls();
   }
 
-  #startTls(): void {
+  /** @param around TLS comes first, and TDS within it from the beginning. */
+  #startTls(around = false): void {
     const tunnel = new TlsTunnel((bytes) => void this.socket.write(bytes), this.process);
-    const stream = new TLSSocket(tunnel, { isServer: true, secureContext: this.host.secure.within });
+    if (around) tunnel.unwrap();
+    const { secure } = this.host;
+    const options = around ? { secureContext: secure.around, ALPNProtocols: ["tds/8.0"] } : { secureContext: secure.within };
+    const stream = new TLSSocket(tunnel, { isServer: true, ...options });
     stream.on("secure", () => tunnel.secured());
     stream.on("error", () => this.socket.destroy());
     stream.on("data", (data: Buffer) => this.#feed(data));
@@ -361,7 +356,6 @@ export class Connection implements Outlet {
         } catch (error) {
           if (!(error instanceof SqlError)) throw error;
           reply.error(error);
-          reply.error(sqlError(8180));
           reply.token(returnStatus(error.number));
           return;
         }

@@ -115,9 +115,9 @@ export function key(given: Emitted): string {
 
 export function keySql(sql: string, type: SqlType): string {
   if (!isString(type)) return sql;
-  const { caseSensitive, accentSensitive } = collationOf(type);
-  if (caseSensitive && accentSensitive) return `rtrim(${sql}, ' ')`;
-  return `${caseSensitive ? "cs" : "ci"}${accentSensitive ? "" : "_ai"}(${sql})`;
+  const { name, caseSensitive, accentSensitive } = collationOf(type);
+  if (/_BIN2?$/i.test(name)) return `rtrim(${sql}, ' ')`;
+  return `${caseSensitive ? "cs" : "ci"}_${accentSensitive ? "as" : "ai"}(${sql})`;
 }
 
 /** Two sides of a comparison, brought to where SQLite compares them as T-SQL would. */

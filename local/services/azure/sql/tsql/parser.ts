@@ -363,6 +363,7 @@ class Parser extends DefinitionParser {
 
   private declare(): Parsed {
     this.expect("DECLARE");
+    if (this.isName) throw this.unsupported("cursors");
     const variables = this.list(() => {
       const name = this.variable();
       this.accept("AS");

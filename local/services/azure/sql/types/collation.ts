@@ -25,10 +25,16 @@ export function collation(name: string): Collation {
   };
 }
 
-/** What stands for a string when it is compared: two strings are equal where these are. Blanks at the end never count. */
-export function comparisonKey(text: string, { caseSensitive, accentSensitive }: Collation): string {
-  let key = text.endsWith(" ") ? text.replace(/ +$/, "") : text;
-  if (!caseSensitive) key = key.toLowerCase();
-  if (!accentSensitive) key = key.normalize("NFD").replace(/\p{M}+/gu, "");
-  return key;
+/**
+ * What stands for a string when it is compared: two strings are equal where these are, and sorted as these are by code point. Blanks at the end
+ * never count; accents do only after everything else.
+ */
+export function comparisonKey(text: string, { name, caseSensitive, accentSensitive }: Collation): string {
+  const trimmed = text.endsWith(" ") ? text.replace(/ +$/, "") : text;
+  if (/_BIN2?$/i.test(name)) return trimmed;
+  const cased = caseSensitive ? trimmed : trimmed.toLowerCase();
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: all of ASCII, to which none of this applies.
+  if (/^[\u0000-\u007f]*$/.test(cased)) return cased;
+  const base = cased.normalize("NFD").replace(/\p{M}+/gu, "");
+  return accentSensitive && base !== cased ? `${base}\u0002${cased}` : base;
 }
