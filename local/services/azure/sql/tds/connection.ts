@@ -73,7 +73,6 @@ export class Connection implements Outlet {
   #session: Session | undefined;
   #queue: Promise<void> = Promise.resolve();
   #running = false;
-  #cancelling = false;
   #transaction = 0n;
   readonly #prepared = new Map<number, Prepared>();
   #handles = 0;
@@ -134,14 +133,10 @@ export class Connection implements Outlet {
     this.#queue = this.#queue.then(() => this.#handle(message)).catch(() => void this.socket.destroy());
   }
 
-  /** A cancellation does not wait for its turn. */
+  /** A cancellation does not wait for its turn; that it was heard is told after whatever ran, in a message of its own. */
   #attention(): void {
-    this.#cancelling = true;
     if (this.#running) this.#session?.cancel(new Error("The client cancelled the request."));
-    // When nothing ran, or what ran was through before, it is acknowledged by itself.
     this.#queue = this.#queue.then(() => {
-      if (!this.#cancelling) return;
-      this.#cancelling = false;
       const reply = this.#reply();
       reply.cancelled();
       reply.end();
@@ -257,10 +252,9 @@ export class Connection implements Outlet {
         reply.token(connectionReset());
       }
       if (!message.ignored) await this.#dispatch(session, message, reply);
-      if (this.#cancelling) reply.cancelled();
-      else if (message.type !== MESSAGE.rpc || message.ignored) reply.batchDone();
+      if (message.type !== MESSAGE.rpc || message.ignored) reply.batchDone();
     } catch (error) {
-      if (session.signal.aborted && error === session.signal.reason) reply.cancelled();
+      if (session.signal.aborted && error === session.signal.reason) reply.aborted();
       else {
         const known =
           error instanceof SqlError
@@ -272,7 +266,6 @@ export class Connection implements Outlet {
       }
     } finally {
       this.#running = false;
-      this.#cancelling = false;
       reply.end();
     }
   }
@@ -295,7 +288,7 @@ export class Connection implements Outlet {
         reply.inProcedure = true;
         for (const [index, call] of calls.entries()) {
           await this.#call(session, call, reply);
-          if (!this.#cancelling) reply.procedureDone(index + 1 < calls.length);
+          reply.procedureDone(index + 1 < calls.length);
         }
         return;
       }

@@ -98,6 +98,12 @@ export class Reply implements Results {
     }
   }
 
+  /** Ends what is not brought to its end. */
+  aborted(): void {
+    this.#settle(true);
+    this.#out.bytes(done("done", DONE.error));
+  }
+
   /** The client cancelled, and is told that it was heard. */
   cancelled(): void {
     this.#settle(true);
