@@ -9,6 +9,8 @@ const REFUSED_SETTINGS =
 const RESERVED_SETTINGS = /^(IDENTITY_ENDPOINT|IDENTITY_HEADER|NODE_EXTRA_CA_CERTS|WEBSITE_HOSTNAME|WEBSITE_SITE_NAME|WEBSITE_SKU)$/;
 /** What of `siteConfig` a Flex Consumption app takes, and has no effect on this machine beside the settings. */
 const SITE_CONFIG = new Set(["appSettings", "minTlsVersion", "scmMinTlsVersion", "http20Enabled"]);
+/** Switches that the SDK fills in with `false`. Windows only, or of plans with instances: nothing else is possible on Flex Consumption. */
+export const NEVER_ON_FLEX = ["hyperV", "isXenon", "scmSiteAlsoStopped"] as const;
 const MEMORY = [512, 2048, 4096];
 
 /** @throws CloudError for any plan but Flex Consumption */
@@ -36,6 +38,8 @@ export function checkWebApp(inputs: Properties): Properties {
     );
   if (identity !== undefined && identity.type !== "UserAssigned")
     throw invalid(`identity.type is "${identity.type}": the embedded cloud emulates "UserAssigned" for function apps.`);
+  const on = NEVER_ON_FLEX.find((name) => inputs[name] === true);
+  if (on) throw invalid(`${on} is true: a Flex Consumption app cannot have it. Leave it out.`);
   settingsOf(inputs);
   if (!functionAppConfig)
     throw invalid("functionAppConfig is missing: Flex Consumption needs deployment, runtime and scaleAndConcurrency.");

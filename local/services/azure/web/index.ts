@@ -6,7 +6,7 @@ import { identityEnvironment, USER_ASSIGNED_IDENTITY } from "../../../kernel/azu
 import { issueToken, TOKEN_LIFETIME } from "../../../kernel/azure/tokens.js";
 import type { Cloud } from "../../../kernel/cloud.js";
 import { CloudError, type Properties, type Resource, type Service } from "../../../kernel/service.js";
-import { checkPlan, checkWebApp, memoryOf, settingsOf } from "./declared.js";
+import { checkPlan, checkWebApp, memoryOf, NEVER_ON_FLEX, settingsOf } from "./declared.js";
 import type { FunctionAppConfig } from "./function-app.js";
 import type { Platform } from "./platform.js";
 import { Site } from "./site.js";
@@ -68,7 +68,7 @@ export default function web(): Service {
         inputs: [
           ...["resourceGroupName", "name", "location", "kind", "serverFarmId", "httpsOnly", "reserved", "clientAffinityEnabled", "tags"],
           ...["identity.type", "identity.userAssignedIdentities", "functionAppConfig", "siteConfig", "publicNetworkAccess"],
-          ...["keyVaultReferenceIdentity", "enabled"],
+          ...["keyVaultReferenceIdentity", "enabled", ...NEVER_ON_FLEX],
         ],
         named: { input: "name", maxLength: 60, style: "plain" },
         location: "regional",
