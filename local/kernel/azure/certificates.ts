@@ -1,4 +1,4 @@
-import { webcrypto } from "node:crypto";
+import { randomUUID, webcrypto } from "node:crypto";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 
@@ -51,7 +51,8 @@ async function make(): Promise<{ key: string; cert: string; root: string; until:
   const lasting = { notBefore: new Date(Date.now() - DAY), notAfter: new Date(Date.now() + 825 * DAY) };
   const root = await x509.X509CertificateGenerator.createSelfSigned({
     serialNumber: "01",
-    name: "CN=Embedded cloud",
+    // A process may trust those of several clouds, and looks for the signer by its name.
+    name: `CN=Embedded cloud ${randomUUID()}`,
     ...lasting,
     signingAlgorithm: ALGORITHM,
     keys: rootKeys,
