@@ -141,7 +141,10 @@ function serviceProvider(cloud: EmbeddedCloud, services: Service[]): (pkg: strin
     }
     const unknown = Object.keys(rest).filter((name) => pkg === "aws" && !WITHOUT_EFFECT.test(name));
     if (unknown.length > 0) throw new Error(`The embedded cloud does not honour this configuration of ${pkg}: ${unknown.join(", ")}.`);
-    return new ServiceProvider(cloud, services, defaultTags?.tags === undefined ? {} : { defaultTags: defaultTags.tags });
+    return new ServiceProvider(cloud, services, {
+      ...(defaultTags?.tags !== undefined && { defaultTags: defaultTags.tags }),
+      ...(Object.keys(rest).length > 0 && { explicit: { package: pkg, config: rest } }),
+    });
   };
 }
 

@@ -10,6 +10,8 @@ import { CloudError, type Properties, type Resource, type ResourceType, type Ser
 export interface ProviderConfig {
   /** Tags of every resource that can carry them. */
   defaultTags?: Record<string, string>;
+  /** What the program configured a provider of its own with, for services that look at it. */
+  explicit?: { package: string; config: Properties };
 }
 
 /** Modules of AWS whose resources are in no region. */
@@ -39,7 +41,10 @@ export class ServiceProvider implements pulumi.provider.Provider {
     this.#cloud = cloud;
     this.#config = config;
     for (const service of services) {
-      for (const [type, resource] of Object.entries(service.resources ?? {})) this.#claim(this.#types, type, resource, service);
+      const { explicit } = config;
+      const configured = explicit !== undefined && service.configured?.package === explicit.package;
+      const resources = configured ? service.configured?.resources(explicit.config, cloud) : service.resources;
+      for (const [type, resource] of Object.entries(resources ?? {})) this.#claim(this.#types, type, resource, service);
       for (const [token, answer] of Object.entries(service.functions ?? {})) this.#claim(this.#functions, token, answer, service);
     }
   }
@@ -78,7 +83,9 @@ export class ServiceProvider implements pulumi.provider.Provider {
     if (changed.length === 0) return { changes: false };
     const replaces = (resourceType.replacedBy ?? []).filter((input) => !same(at(before, input), at(after, input)));
     if (!resourceType.update && replaces.length === 0) replaces.push(...new Set(changed.map((path) => path.split(".")[0] as string)));
-    return { changes: true, replaces, deleteBeforeReplace: !resourceType.update || keepsItsName(after, name, replaces, resourceType) };
+    const deleteBeforeReplace =
+      !resourceType.update || (resourceType.deleteBeforeReplace ?? keepsItsName(after, name, replaces, resourceType));
+    return { changes: true, replaces, deleteBeforeReplace };
   }
 
   async create(urn: string, inputs: Properties): Promise<pulumi.provider.CreateResult> {

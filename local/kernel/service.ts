@@ -25,6 +25,15 @@ export interface Service {
   /** Pulumi type token (`"aws:sqs/queue:Queue"`) → how such a resource comes, changes and goes. A type that nobody lists is refused at start-up. */
   readonly resources?: Readonly<Record<string, ResourceType>>;
 
+  /**
+   * The same resources as they come through a provider that the program configured itself (`new kubernetes.Provider(…)`), whose package it
+   * names. Throws for a configuration that it does not honour. @default `resources`
+   */
+  readonly configured?: {
+    package: string;
+    resources(config: Properties, cloud: Cloud): Readonly<Record<string, ResourceType>>;
+  };
+
   /** Pulumi function token (`"aws:index/getCallerIdentity:getCallerIdentity"`) → its answer. */
   readonly functions?: Readonly<Record<string, (args: Properties, cloud: Cloud) => Promise<Properties>>>;
 
@@ -46,6 +55,8 @@ export interface ResourceType {
   readonly inputs: readonly string[];
   /** Inputs whose change means a new resource. */
   readonly replacedBy?: readonly string[];
+  /** Whether the old one must go before a replacement comes: two with the same name cannot be there at once. @default where `named` says so */
+  readonly deleteBeforeReplace?: boolean;
   /** The input that is the physical name, filled in with `{logical name}-{7 hex}` where the program leaves it out, as the provider does. */
   readonly named?: {
     input: string;

@@ -105,6 +105,15 @@ export const BUILT_IN_ROLES: Readonly<Record<string, Role>> = {
     actions: ["Microsoft.KeyVault/checkNameAvailability/read", "Microsoft.KeyVault/vaults/*/read"],
     dataActions: ["Microsoft.KeyVault/vaults/secrets/*"],
   },
+  "7f951dda-4ed3-4680-a7ca-43fe172d538d": { name: "AcrPull", actions: ["Microsoft.ContainerRegistry/registries/pull/read"], dataActions: [] },
+  "b1ff04bb-8a4e-4dc4-8eb5-8693973ce19b": {
+    name: "Azure Kubernetes Service RBAC Cluster Admin",
+    actions: [
+      ...["Microsoft.Authorization/*/read", READ_GROUPS, "Microsoft.Resources/deployments/*"],
+      "Microsoft.ContainerService/managedClusters/listClusterUserCredential/action",
+    ],
+    dataActions: ["Microsoft.ContainerService/managedClusters/*"],
+  },
   "09976791-48a7-449e-bb21-39d1a415f350": {
     name: "Communication and Email Service Owner",
     actions: ["Microsoft.Communication/CommunicationServices/*", "Microsoft.Communication/EmailServices/*", READ_GROUPS],
@@ -121,6 +130,8 @@ const DATA = [
   /^microsoft\.insights\/(metrics|telemetry)\/write$/i,
   /^microsoft\.keyvault\/vaults\/secrets\//i,
   /^microsoft\.cognitiveservices\/accounts\/[^/]+\//i,
+  // Objects within a cluster, as its API server asks for them.
+  /^microsoft\.containerservice\/managedclusters\/(?!agentpools\/|maintenanceconfigurations\/)([^/]+\/)+(read|write|delete)$/i,
 ];
 
 /** Whether a role grants an action such as `"Microsoft.EventGrid/events/send/action"`. */
