@@ -268,7 +268,7 @@ export class ImagePipeline extends Component<Part> implements ImagePipelineOutpu
   ): Records {
     return new Records(
       `${this.name}-records`,
-      { ...group, user: { name, clientId }, administrator, removal, transform: this.transform.records },
+      { ...group, users: [{ name, clientId }], administrator, removal, transform: this.transform.records },
       this.child(),
     );
   }

@@ -19,8 +19,8 @@ export interface SqlAdministrator {
 /** Options of {@link Records}. */
 export interface RecordsArgs extends Group, StoreOptions {
   tags?: Record<string, string> | undefined;
-  /** The identity that reads and writes records. */
-  user: { name: pulumi.Input<string>; clientId: pulumi.Input<string> };
+  /** The identities that read and write records. */
+  users: readonly { name: pulumi.Input<string>; clientId: pulumi.Input<string> }[];
   /**
    * Who administers the server; whoever deploys has to be it, or a member of it.
    * @default whoever deploys first
@@ -92,7 +92,7 @@ export class Records extends Component<"server" | "firewall" | "database" | "sch
         database: database.name,
         token,
         steps: STEPS,
-        user: args.user,
+        users: args.users,
         table: TABLE,
         manager: { endpoint: MANAGER, serverId: server.id, token: tokenFor(MANAGER, this) },
       },

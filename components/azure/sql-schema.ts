@@ -13,13 +13,13 @@ interface Inputs {
   /** SHA-256 over the steps, hex. */
   version: string;
   /** Who may work on the table, and the table. */
-  user: { name: string; clientId: string };
+  users: { name: string; clientId: string }[];
   table: string;
   /** Resource Manager's endpoint, its token, and the server's id in it, to let this machine through the firewall for as long as it takes. */
   manager: { endpoint: string; serverId: string; token: string };
 }
 
-type Outputs = Pick<Inputs, "server" | "port" | "database" | "version" | "user" | "table">;
+type Outputs = Pick<Inputs, "server" | "port" | "database" | "version" | "users" | "table">;
 
 /*
  * Pulumi keeps a dynamic provider as text and runs it elsewhere: these functions import within, refer only to each other, and define no named
@@ -46,9 +46,9 @@ async function manage({ endpoint, token, serverId }: Inputs["manager"], method: 
   }
 }
 
-/** The steps that are missing, and the user with exactly these permissions. */
-async function apply(inputs: Inputs): Promise<{ id: string; outs: Outputs }> {
-  const { server, port, database, token, steps, version, user, table, manager } = inputs;
+/** The steps that are missing, and the users with exactly these permissions; `gone` are the names of those who have none any more. */
+async function apply(inputs: Inputs, gone: string[]): Promise<{ id: string; outs: Outputs }> {
+  const { server, port, database, token, steps, version, users, table, manager } = inputs;
   const { default: sql } = await import("mssql");
   const until = Date.now() + 300_000;
   const rule = `schema-${globalThis.crypto.randomUUID()}`;
@@ -106,32 +106,38 @@ async function apply(inputs: Inputs): Promise<{ id: string; outs: Outputs }> {
       }
     }
 
-    // An identity that was made anew has another SID under the same name.
-    const name = `[${user.name.replaceAll("]", "]]")}]`;
-    const wanted = sid(user.clientId);
-    const there = await pool
-      .request()
-      .input("Name", sql.NVarChar(128), user.name)
-      .query<{ sid: Buffer }>("SELECT sid FROM sys.database_principals WHERE name = @Name");
-    const known = there.recordset[0] ? `0x${Buffer.from(there.recordset[0].sid).toString("hex").toUpperCase()}` : "";
-    if (known !== "" && known !== wanted) await pool.request().batch(`DROP USER ${name}`);
-    if (known !== wanted) await pool.request().batch(`CREATE USER ${name} WITH SID = ${wanted}, TYPE = E`);
-    await pool.request().batch(`GRANT SELECT, INSERT, UPDATE, DELETE ON ${table} TO ${name}`);
+    for (const user of users) {
+      // An identity that was made anew has another SID under the same name.
+      const name = `[${user.name.replaceAll("]", "]]")}]`;
+      const wanted = sid(user.clientId);
+      const there = await pool
+        .request()
+        .input("Name", sql.NVarChar(128), user.name)
+        .query<{ sid: Buffer }>("SELECT sid FROM sys.database_principals WHERE name = @Name");
+      const known = there.recordset[0] ? `0x${Buffer.from(there.recordset[0].sid).toString("hex").toUpperCase()}` : "";
+      if (known !== "" && known !== wanted) await pool.request().batch(`DROP USER ${name}`);
+      if (known !== wanted) await pool.request().batch(`CREATE USER ${name} WITH SID = ${wanted}, TYPE = E`);
+      await pool.request().batch(`GRANT SELECT, INSERT, UPDATE, DELETE ON ${table} TO ${name}`);
+    }
+    for (const user of gone) await pool.request().batch(`DROP USER IF EXISTS [${user.replaceAll("]", "]]")}]`);
   } finally {
     await pool?.close();
     if (address !== "") await manage(manager, "DELETE", rule, address);
   }
-  return { id: `${server}/${database}`, outs: { server, port, database, version, user, table } };
+  return { id: `${server}/${database}`, outs: { server, port, database, version, users, table } };
 }
 
 const provider: pulumi.dynamic.ResourceProvider<Inputs, Outputs> = {
   async check(_olds, news) {
-    const { clientId } = news.user ?? {};
-    const valid = typeof clientId !== "string" || /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(clientId);
-    return { inputs: news, failures: valid ? [] : [{ property: "user", reason: `user.clientId is ${clientId}: it must be a UUID.` }] };
+    const known = (news.users ?? []).map(({ clientId }) => clientId).filter((clientId) => typeof clientId === "string");
+    const wrong = known.filter((clientId) => !/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(clientId));
+    return {
+      inputs: news,
+      failures: wrong.map((clientId) => ({ property: "users", reason: `a user's clientId is ${clientId}: it must be a UUID.` })),
+    };
   },
   async create(inputs) {
-    return await apply(inputs);
+    return await apply(inputs, []);
   },
   async read(id, props) {
     return { id, props: props as Inputs };
@@ -139,11 +145,13 @@ const provider: pulumi.dynamic.ResourceProvider<Inputs, Outputs> = {
   async diff(_id, olds, news) {
     // Tokens are other ones each time.
     const moved = olds.server !== news.server || olds.port !== news.port || olds.database !== news.database;
-    const other = olds.user.name !== news.user.name || olds.user.clientId !== news.user.clientId || olds.table !== news.table;
+    const other = JSON.stringify(olds.users) !== JSON.stringify(news.users) || olds.table !== news.table;
     return { changes: moved || other || olds.version !== news.version, replaces: [] };
   },
-  async update(_id, _olds, news) {
-    return { outs: (await apply(news)).outs };
+  async update(_id, olds, news) {
+    const names = news.users.map(({ name }) => name);
+    const gone = (olds.users ?? []).map(({ name }) => name).filter((name) => !names.includes(name));
+    return { outs: (await apply(news, gone)).outs };
   },
   /** It goes with the database, or stays with it. */
   async delete() {},
@@ -158,8 +166,8 @@ export interface SqlSchemaArgs {
   token: pulumi.Input<string>;
   /** Batches of T-SQL, applied once each, in order; released ones never change. */
   steps: readonly string[];
-  /** A managed identity that may read and write the table: its name and client id. */
-  user: { name: pulumi.Input<string>; clientId: pulumi.Input<string> };
+  /** The managed identities that may read and write the table: name and client id. */
+  users: readonly { name: pulumi.Input<string>; clientId: pulumi.Input<string> }[];
   /** `"dbo.ImageMetadata"` */
   table: string;
   /** Where the server's firewall is configured. */
@@ -167,7 +175,7 @@ export interface SqlSchemaArgs {
 }
 
 /**
- * The tables of a database in Azure SQL, and the user of an identity in it. It can be applied any number of times, and what it has made stays
+ * The tables of a database in Azure SQL, and the users of identities in it. It can be applied any number of times, and what it has made stays
  * when it is removed. Where the server's firewall refuses this machine, a rule for its address is there for as long as it works.
  */
 export class SqlSchema extends pulumi.dynamic.Resource {

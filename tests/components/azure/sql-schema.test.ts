@@ -16,7 +16,7 @@ const inputs = {
   token: "a-token",
   steps: ["CREATE TABLE a (b INT)", "CREATE INDEX c ON a (b)"],
   version: "v",
-  user: { name: "app]1", clientId: "00112233-4455-6677-8899-aabbccddeeff" },
+  users: [{ name: "app]1", clientId: "00112233-4455-6677-8899-aabbccddeeff" }],
   table: "dbo.ImageMetadata",
   manager: { endpoint: "https://management.example", serverId: "/subscriptions/s/servers/server", token: "arm-token" },
 };
@@ -120,6 +120,22 @@ describe("The schema of the database", () => {
     );
   });
 
+  it("lets every identity in that works on the records, and those no more that did", async () => {
+    Pool.steps = [1, 2];
+    const users = [...inputs.users, { name: "other", clientId: "00112233-4455-6677-8899-aabbccddeeff" }];
+    await provider.update("id", { users: [{ name: "former]1", clientId: "x" }] }, { ...inputs, users });
+    assert.deepEqual(
+      Pool.done.filter((text) => / USER | TO /.test(text)).map((text) => text.split(" WITH ")[0]),
+      [
+        "CREATE USER [app]]1]",
+        "GRANT SELECT, INSERT, UPDATE, DELETE ON dbo.ImageMetadata TO [app]]1]",
+        "CREATE USER [other]",
+        "GRANT SELECT, INSERT, UPDATE, DELETE ON dbo.ImageMetadata TO [other]",
+        "DROP USER IF EXISTS [former]]1]",
+      ],
+    );
+  });
+
   it("takes back a step that fails, and says which", async () => {
     await assert.rejects(provider.create({ ...inputs, steps: ["broken"] }), {
       message: "Step 1 of the schema of imagemetadata: it is broken",
@@ -145,9 +161,9 @@ describe("The schema of the database", () => {
   });
 
   it("changes with its steps, its user and its place, and not with the tokens", async () => {
-    const olds = { server: inputs.server, port: 1433, database: inputs.database, version: "v", user: inputs.user, table: inputs.table };
+    const olds = { server: inputs.server, port: 1433, database: inputs.database, version: "v", users: inputs.users, table: inputs.table };
     assert.deepEqual(await provider.diff("id", olds, { ...inputs, token: "another" }), { changes: false, replaces: [] });
-    const others = [{ version: "w" }, { user: { ...inputs.user, name: "b" } }, { server: "other" }, { port: 1 }, { database: "d" }];
+    const others = [{ version: "w" }, { users: [] }, { server: "other" }, { port: 1 }, { database: "d" }];
     for (const other of others) assert.equal((await provider.diff("id", olds, { ...inputs, ...other })).changes, true);
     await provider.delete("id", olds);
     assert.deepEqual(Pool.done, []);
