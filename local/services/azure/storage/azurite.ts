@@ -5,6 +5,7 @@ import { createRequire } from "node:module";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import type { HttpResponse } from "../../../kernel/http.js";
+import { CloudError } from "../../../kernel/service.js";
 
 export const STORES = ["blob", "queue", "table"] as const;
 export type Store = (typeof STORES)[number];
@@ -38,6 +39,7 @@ export class Azurite {
   readonly #keyOf: (account: string) => Buffer;
   readonly #agent = new Agent({ keepAlive: true, maxSockets: 64 });
   #servers: Promise<Record<Store, AzuriteServer>> | undefined;
+  #stopped = false;
 
   constructor(folder: string, keyOf: (account: string) => Buffer) {
     this.#folder = folder;
@@ -46,6 +48,8 @@ export class Azurite {
 
   /** Passes a request on, to servers that start with the first one. */
   async forward(store: Store, account: string, { method, target, headers = {}, body, asSigned = false }: Forwarded): Promise<HttpResponse> {
+    // Whoever still polls while everything ends must not start it again: nobody would stop it then.
+    if (this.#stopped) throw new CloudError("ServerBusy", "The storage is being shut down.", 503);
     this.#servers ??= this.#start();
     const { port } = (await this.#servers)[store].httpServer.address() as AddressInfo;
     const path = asSigned ? target : `${target}${target.includes("?") ? "&" : "?"}${this.#accountSas(account)}`;
@@ -72,10 +76,11 @@ export class Azurite {
     });
   }
 
+  /** Ends it for good. */
   async stop(): Promise<void> {
+    this.#stopped = true;
     this.#agent.destroy();
     const servers = await this.#servers?.catch(() => undefined);
-    this.#servers = undefined;
     if (servers) await Promise.all(STORES.map((store) => servers[store].close()));
   }
 

@@ -367,6 +367,7 @@ function passing(operation: string, input: Properties): Passing {
     const type = { "x-ms-blob-type": "BlockBlob", "x-ms-blob-content-type": contentType ?? "application/octet-stream" };
     return made("PUT", path, type, Buffer.from(body));
   }
+  if (operation === "GetQueueMetadata") return made("GET", `${queue}?comp=metadata`, {}, Buffer.alloc(0));
   if (operation === "GetBlob" || operation === "DeleteBlob")
     return made(operation === "GetBlob" ? "GET" : "DELETE", path, {}, Buffer.alloc(0));
   throw new CloudError("NotImplemented", `Within the cloud, storage is not asked for ${operation}.`, 501);
