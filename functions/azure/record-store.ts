@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import sql from "mssql";
 import { decodeCursor, encodeCursor } from "../core/cursor.js";
 import { ALWAYS, between, instant, type Range } from "../core/instants.js";
-import type { Clock, Page, RecordStore } from "../core/ports.js";
+import type { Clock, Page, RecordStore, ResumableRecords } from "../core/ports.js";
 import type { ImageRecord } from "../core/record.js";
 import * as lifecycle from "../core/record-lifecycle.js";
 import type { Database } from "./database.js";
@@ -39,7 +39,7 @@ type Listed = Row & { Id: number };
  * Records in Azure SQL. Every change is: read the row, decide (see record-lifecycle.ts), and write on the condition that nobody has written since;
  * otherwise all over again.
  */
-export class SqlRecordStore implements RecordStore {
+export class SqlRecordStore implements ResumableRecords {
   constructor(
     private readonly database: Database,
     private readonly clock: Clock = { now: () => new Date() },
@@ -63,6 +63,10 @@ export class SqlRecordStore implements RecordStore {
     );
 
   finish: RecordStore["finish"] = (run, result, at) => this.change(run.key, (entry) => lifecycle.finish(entry, run, result, instant(at)));
+
+  async storedBy(key: string, execution: string): ReturnType<ResumableRecords["storedBy"]> {
+    return lifecycle.storedBy((await this.read(key)).entry, execution);
+  }
 
   bury: RecordStore["bury"] = (key, tombstone) => this.change(key, (entry) => lifecycle.bury(entry, key, tombstone));
 

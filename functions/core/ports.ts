@@ -161,6 +161,12 @@ export interface RecordStore {
   stuck(before: string, limit: number): Promise<{ record: ImageRecord; begun: boolean; sequencer?: string }[]>;
 }
 
+/** Records of a host that does all steps of an execution in one go, and has to find out after a crash how far it came. */
+export interface ResumableRecords extends RecordStore {
+  /** What `finish` answered this execution, as long as nobody has changed the record since. */
+  storedBy(key: string, execution: string): Promise<{ record: ImageRecord; replaced?: ImageRecord } | undefined>;
+}
+
 /** Where tags are found per user and per image, and where labels are remembered by content. */
 export interface TagIndex {
   /** Makes `tags` the image's tags, removing what `before` had more. */

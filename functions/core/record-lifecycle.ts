@@ -93,7 +93,7 @@ export function begin(
   now: string,
 ): Transition<{ record: ImageRecord } | "stale"> {
   const order = orderOf(run, entry);
-  const repeated = entry && (isBegun(entry) || (run.redrive && imageOf(entry) !== undefined));
+  const repeated = entry && (isBegun(entry) || isGivenUp(entry) || (run.redrive && imageOf(entry) !== undefined));
   if (order === "older" || (order === "same" && !repeated)) return { answer: "stale" };
   const user = entry?.record?.user ?? image.user;
   const record: ImageRecord = {
@@ -148,6 +148,12 @@ export function finish(
   return { keep, answer: { record, ...(replaced && { replaced }) } };
 }
 
+/** See ResumableRecords.storedBy. */
+export function storedBy(entry: Entry | undefined, execution: string): { record: ImageRecord; replaced?: ImageRecord } | undefined {
+  if (!isEnded(entry) || entry.execution !== execution) return undefined;
+  return { record: entry.record, ...(entry.previous && { replaced: entry.previous }) };
+}
+
 /** See RecordStore.bury. */
 export function bury(
   entry: Entry | undefined,
@@ -185,6 +191,9 @@ const isAnnounced = (entry: Entry) => entry.record?.status === "processing" && e
 const isEnded = (entry: Entry | undefined): entry is Entry & { record: ImageRecord } =>
   entry?.record !== undefined && entry.record.status !== "processing";
 
+/** Failed because no event of it was seen for too long: one that comes after all is not late. */
+const isGivenUp = (entry: Entry) => entry.record?.failure?.code === "INTERNAL" && entry.sequencer === undefined;
+
 /** The image that is there, as far as is known: not one that is only announced, nor one that is deleted. */
 function imageOf(entry: Entry): ImageRecord | undefined {
   if (!isAnnounced(entry)) return entry.record;
@@ -192,13 +201,14 @@ function imageOf(entry: Entry): ImageRecord | undefined {
 }
 
 /**
- * The run's event, compared with the newest that was seen. A redrive that has lost its event carries no sequencer: it is known by the version of
- * the object that it is about.
+ * The run's event, compared with the newest that was seen. A redrive that has lost its event carries no sequencer, nor does a message about whose
+ * image it is: they are known by the version of the object that they are about.
  */
 function orderOf(run: Run, entry: Entry | undefined): "older" | "same" | "newer" | "unknown" {
   if (!entry) return "newer";
-  if (run.sequencer === "") return entry.etag !== undefined && entry.etag === run.etag ? "same" : "unknown";
-  if (entry.sequencer === undefined) return "unknown";
+  const isSameVersion = entry.etag !== undefined && entry.etag === run.etag;
+  if (run.sequencer === "") return isSameVersion ? "same" : "unknown";
+  if (entry.sequencer === undefined) return isSameVersion && !isAnnounced(entry) ? "same" : "unknown";
   const order = compareSequencers(run.sequencer, entry.sequencer);
   return order < 0 ? "older" : order > 0 ? "newer" : "same";
 }

@@ -1,6 +1,6 @@
 import type { Failure } from "../failures.js";
 import { variantKeys } from "../keys.js";
-import type { Clock, Completion, ObjectStore, RecordStore, Run, TagIndex, Workflow } from "../ports.js";
+import type { Clock, Completion, ObjectStore, RecordStore, ResumableRecords, Run, TagIndex, Workflow } from "../ports.js";
 import type { ImageRecord, Variant } from "../record.js";
 import type { Settings } from "../settings.js";
 
@@ -46,19 +46,37 @@ export async function recordFailure(run: Run, failure: Failure, ports: ResultPor
   return finish(run, { failure, ...(size !== undefined && { size }) }, [], ports);
 }
 
+/**
+ * Goes on where an execution died after its result was stored: what comes after is done, again perhaps, and whoever is to be told is told.
+ *
+ * @returns `undefined` when this execution has stored nothing that is still there.
+ */
+export async function resumeResults(
+  { key, execution }: { key: string; execution: string },
+  ports: ResultPorts & { records: Pick<ResumableRecords, "storedBy"> },
+): Promise<Extract<Stored, { stored: true }> | undefined> {
+  const found = await ports.records.storedBy(key, execution);
+  return found && settle(found, ports);
+}
+
 async function finish(
   run: Run,
   result: Parameters<RecordStore["finish"]>[1],
   written: readonly Variant[],
   ports: ResultPorts,
 ): Promise<Stored> {
-  const { records, tags, clock } = ports;
-  const finished = await records.finish(run, result, clock.now().toISOString());
-  if (finished === "stale") {
-    await leaveNothing(run.key, written, ports);
-    return { stored: false };
-  }
-  const { record, replaced } = finished;
+  const finished = await ports.records.finish(run, result, ports.clock.now().toISOString());
+  if (finished !== "stale") return settle(finished, ports);
+  await leaveNothing(run.key, written, ports);
+  return { stored: false };
+}
+
+/** What follows a result that is stored. Doing it twice is no error. */
+async function settle(
+  { record, replaced }: { record: ImageRecord; replaced?: ImageRecord },
+  ports: ResultPorts,
+): Promise<Extract<Stored, { stored: true }>> {
+  const { tags } = ports;
   await Promise.all([tags.replace(identity(record), record.tags ?? [], replaced), deleteUnused(record, replaced, ports)]);
   await yieldToNewer(record, ports);
   const status = record.status as Notification["status"];

@@ -347,6 +347,23 @@ export function recordStoreContract(make: (clock: Clock) => Promise<RecordsUnder
       assert.equal(await store.finish(lost("etag-0055"), { completion: COMPLETION }, later(2)), "stale");
     });
 
+    it("is the version that its event tells of, which comes after all", async () => {
+      const told = run("0055", { etag: "e" });
+      await store.begin(lost("e"), { uploadedAt: NOON });
+      assert.notEqual(await store.begin(told, { uploadedAt: NOON }), "stale", "while it is under way");
+      assert.notEqual(await store.finish(lost("e"), { completion: COMPLETION }, later(2)), "stale");
+      assert.equal(await store.begin(told, { uploadedAt: NOON }), "stale");
+      assert.equal(await store.finish(told, { completion: COMPLETION }, later(3)), "stale");
+    });
+
+    it("leaves it to the event to do what has been given up", async () => {
+      await store.begin(lost("e"), { uploadedAt: NOON });
+      await store.finish(lost("e"), { failure: { code: "INTERNAL", message: "lost" } }, later(1));
+      const told = run("0055", { etag: "e" });
+      assert.notEqual(await store.begin(told, { uploadedAt: NOON }), "stale");
+      assert.notEqual(await store.finish(told, { completion: COMPLETION }, later(2)), "stale");
+    });
+
     it("runs for an announced upload whose event never came", async () => {
       await announced();
       assert.notEqual(await store.begin(lost("e"), { uploadedAt: NOON }), "stale");

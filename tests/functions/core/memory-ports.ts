@@ -12,6 +12,7 @@ import {
   type ObjectStore,
   type Page,
   type RecordStore,
+  type ResumableRecords,
   type TagIndex,
   type Ticket,
   type TicketRequest,
@@ -127,7 +128,7 @@ export class MemoryObjectStore implements ObjectStore {
 }
 
 /** Decides as every store of records does (record-lifecycle.ts), and keeps the entries in a map. */
-export class MemoryRecordStore implements RecordStore {
+export class MemoryRecordStore implements ResumableRecords {
   readonly entries = new Map<string, lifecycle.Entry>();
 
   constructor(private readonly clock: Clock = new MemoryClock()) {}
@@ -146,6 +147,9 @@ export class MemoryRecordStore implements RecordStore {
     this.change(run.key, (entry) => lifecycle.begin(entry, run, image, this.clock.now().toISOString()));
 
   finish: RecordStore["finish"] = async (run, result, at) => this.change(run.key, (entry) => lifecycle.finish(entry, run, result, at));
+
+  storedBy: ResumableRecords["storedBy"] = async (key, execution) =>
+    structuredClone(lifecycle.storedBy(this.entries.get(key), execution));
 
   bury: RecordStore["bury"] = async (key, tombstone) => this.change(key, (entry) => lifecycle.bury(entry, key, tombstone));
 

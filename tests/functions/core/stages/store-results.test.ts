@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { ImageRecord } from "../../../../functions/core/record.js";
-import { recordFailure, storeResults } from "../../../../functions/core/stages/store-results.js";
+import { recordFailure, resumeResults, storeResults } from "../../../../functions/core/stages/store-results.js";
 import { memoryPorts } from "../memory-ports.js";
 import { encoder, scene } from "../pictures.js";
 import { afterNext, deliver, type Ports, run, settings, Uploads } from "./pipeline.js";
@@ -167,6 +167,33 @@ describe("StoreResults", () => {
     await storeResults(created, completion, ports);
     assert.deepEqual(ports.variants.keys, [`thumbnails/${KEY}/large.jpg`], "one was taken back");
     assert.equal(ports.workflow.started.length, 1);
+  });
+
+  describe("after a crash", () => {
+    const crashed = async () => {
+      const { ports, uploads } = fresh();
+      const { created } = await uploads.put(KEY, photo, "ada");
+      const stored = await run({ ...created, execution: "one" }, ports);
+      ports.tags.rows.clear();
+      return { ports, uploads, stored };
+    };
+
+    it("goes on with what it has stored, and tells the same", async () => {
+      const { ports, stored } = await crashed();
+      assert.deepEqual(await resumeResults({ key: KEY, execution: "one" }, ports), stored);
+      assert.ok(rows(ports).length > 0, "its tags are written");
+    });
+
+    it("leaves alone what another has stored, begun or deleted", async () => {
+      const { ports, uploads } = await crashed();
+      assert.equal(await resumeResults({ key: KEY, execution: "two" }, ports), undefined);
+      const { created } = await uploads.put(KEY, transparent);
+      await ports.records.begin(created, { uploadedAt: created.at });
+      assert.equal(await resumeResults({ key: KEY, execution: "one" }, ports), undefined);
+      await deliver(await uploads.delete(KEY), ports);
+      assert.equal(await resumeResults({ key: KEY, execution: "one" }, ports), undefined);
+      assert.deepEqual(rows(ports), []);
+    });
   });
 
   it("a failure knows the size where nothing else does", async () => {
