@@ -1,17 +1,18 @@
-import { createHash } from "node:crypto";
+import { createHash, randomUUID } from "node:crypto";
 import { existsSync } from "node:fs";
-import { readFile } from "node:fs/promises";
+import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
+import { pageOnce, ROOT } from "./compile.js";
 
 /** A packaging that was done: what went in, and what came out. */
 export interface Packaged {
   /** Every source, from the root, with the SHA-256 of its content; `null` for what the installed packages' lock files stand for. */
   sources: Readonly<Record<string, string | null>>;
-  /** The zip, absolute. */
+  /** The archive, absolute. */
   path: string;
-  /** Of the zip, hex. */
+  /** Of the archive, hex. */
   sha256: string;
-  /** Of the zip, bytes. */
+  /** Of the archive, bytes. */
   size: number;
 }
 
@@ -37,11 +38,35 @@ export async function hashed(root: string, sources: readonly string[]): Promise<
   return Object.fromEntries(await Promise.all(sources.map(async (source) => [source, await hash(source)] as const)));
 }
 
-/** A packaging that was noted in `file`, if the sources are still the same, and so is the zip. */
+/**
+ * Where it is noted what came out of the same arguments before, with the same installation, page and version of the packaging: the modules of
+ * this folder that take part in it, `by` name.
+ */
+export async function noteOf(args: { name: string }, outdir: string, by: readonly string[]): Promise<string | undefined> {
+  const installed = await installation(ROOT);
+  if (!installed) return undefined;
+  const [page, ...here] = await Promise.all([pageOnce(), ...by.map((file) => readFile(new URL(`./${file}.ts`, import.meta.url)))]);
+  const all = [process.cwd(), args, installed, page, here.map(sha256)];
+  return path.join(outdir, `${args.name}-${sha256(JSON.stringify(all)).slice(0, 16)}.json`);
+}
+
+/** A packaging that was noted in `file`, if the sources are still the same, and so is the archive. */
 export async function recalled(root: string, file: string): Promise<Packaged | undefined> {
   if (!existsSync(file)) return undefined;
   const packaged = JSON.parse(await readFile(file, "utf8")) as Packaged;
   const now = await hashed(root, Object.keys(packaged.sources));
   const same = Object.entries(packaged.sources).every(([source, hash]) => now[source] === hash);
   return same && existsSync(packaged.path) && sha256(await readFile(packaged.path)) === packaged.sha256 ? packaged : undefined;
+}
+
+/** Writes in one step, so that no other process ever reads half a file. */
+export async function written<Content extends string | Uint8Array>(file: string, content: Content): Promise<Content> {
+  const unfinished = `${file}.${randomUUID()}`;
+  await mkdir(path.dirname(file), { recursive: true });
+  await writeFile(unfinished, content);
+  await rename(unfinished, file).catch(async (error) => {
+    await rm(unfinished, { force: true });
+    if (!existsSync(file)) throw error;
+  });
+  return content;
 }

@@ -21,6 +21,7 @@ interface Locked {
   integrity?: string;
   dev?: boolean;
   dependencies?: Record<string, string>;
+  optionalDependencies?: Record<string, string>;
 }
 
 /** What a running package needs, and what its licence asks to be passed on. Types, sources and maps stay behind. */
@@ -75,11 +76,32 @@ export class Packages {
     return files;
   }
 
-  /** `name` and all it depends on at run time. */
-  private closure(name: string, seen = new Set<string>()): string[] {
+  /**
+   * What `npm ci` needs to install `name` elsewhere in exactly this version, with what it depends on, for whatever platform that is:
+   * `package.json` and `package-lock.json`, by their names.
+   */
+  installable(name: string): Record<"package.json" | "package-lock.json", string> {
+    const version = this.version(name);
+    if (!version) throw new BinariesUnavailable(`package-lock.json does not pin ${name}: run \`npm install ${name}\` to have it there.`);
+    const manifest = { name: "image-pipeline", private: true, type: "module", dependencies: { [name]: version } };
+    const packages = this.closure(name, { optional: true })
+      .sort()
+      .map((each) => [`node_modules/${each}`, this.locked[`node_modules/${each}`]]);
+    const lock = {
+      name: manifest.name,
+      lockfileVersion: 3,
+      requires: true,
+      packages: { "": { name: manifest.name, dependencies: manifest.dependencies }, ...Object.fromEntries(packages) },
+    };
+    return { "package.json": `${JSON.stringify(manifest, null, 2)}\n`, "package-lock.json": `${JSON.stringify(lock, null, 2)}\n` };
+  }
+
+  /** `name` and all it depends on at run time; with `optional`, what it can do without, too. */
+  private closure(name: string, { optional = false, seen = new Set<string>() } = {}): string[] {
     if (!seen.has(name)) {
       seen.add(name);
-      for (const dependency of Object.keys(this.locked[`node_modules/${name}`]?.dependencies ?? {})) this.closure(dependency, seen);
+      const { dependencies, optionalDependencies } = this.locked[`node_modules/${name}`] ?? {};
+      for (const each of Object.keys({ ...dependencies, ...(optional && optionalDependencies) })) this.closure(each, { optional, seen });
     }
     return [...seen];
   }

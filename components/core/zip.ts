@@ -26,6 +26,7 @@ export function contentHash(files: Files): string {
   return hash.digest("hex");
 }
 
-function sorted(files: Files): [string, Uint8Array][] {
+/** By path, in the order of code units. */
+export function sorted(files: Files): [string, Uint8Array][] {
   return [...files].sort(([one], [other]) => (one < other ? -1 : 1));
 }
