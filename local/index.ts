@@ -1,17 +1,18 @@
-import { existsSync } from "node:fs";
-import { mkdtemp, readdir, rm } from "node:fs/promises";
+import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { pathToFileURL } from "node:url";
+import { type CloudName, findServices } from "./discovery.js";
 import { Engine, type GraphEntry } from "./engine/engine.js";
 import type { Log } from "./engine/log.js";
 import type { Program } from "./engine/program.js";
 import { StackState } from "./engine/state.js";
 import type { Progress, Summary } from "./engine/steps.js";
 import { EmbeddedCloud, type EmbeddedCloudOptions } from "./kernel/embedded-cloud.js";
-import { ServiceProvider } from "./kernel/provider.js";
+import { providerFactory } from "./kernel/provider.js";
 import type { Properties, Service } from "./kernel/service.js";
 
+export { type AttachableCloud, type AttachableOptions, startAttachable } from "./attachable.js";
+export { type CloudName, findServices } from "./discovery.js";
 export type { GraphEntry } from "./engine/engine.js";
 export { type Failure, ProgramFailed } from "./engine/failures.js";
 export type { Log, Severity } from "./engine/log.js";
@@ -19,9 +20,6 @@ export type { Program } from "./engine/program.js";
 export { readStackConfig, type StackConfig, StackConfigUnusable } from "./engine/stack-config.js";
 export { StateUnusable } from "./engine/state.js";
 export type { Progress, Summary } from "./engine/steps.js";
-
-/** Clouds that services are found for: the folders of `local/services`. */
-export type CloudName = "aws" | "azure" | "kubernetes";
 
 export interface StackOptions {
   /** The Pulumi program. What it returns are the stack's outputs. */
@@ -86,7 +84,7 @@ export async function startStack(options: StackOptions): Promise<EmbeddedStack> 
     const state = new StackState({ file: dataFolder && join(dataFolder, "stack.jsonl"), project, stack });
     const services = [...(await findServices(options.clouds)), ...(options.services ?? [])];
     cloud = await startCloud(services, join(folder, "cloud"), options);
-    const provider = serviceProvider(cloud, services);
+    const provider = providerFactory(cloud, services);
     const engine = new Engine({
       project,
       stack,
@@ -126,48 +124,5 @@ function startCloud(services: Service[], folder: string, { config, port, seed, d
     ...(port !== undefined && { port }),
     ...(seed !== undefined && { seed }),
     ...cloud,
-  });
-}
-
-/** Who deploys, and how the official provider goes about it: nothing that the embedded cloud could honour or ignore wrongly. */
-const WITHOUT_EFFECT =
-  /^(accessKey|allowedAccountIds|assumeRoles?|assumeRoleWithWebIdentity|forbiddenAccountIds|maxRetries|profile|retryMode|secretKey|shared\w+|skip\w+|token|version)$/;
-
-/** Providers of one cloud: the same services, whatever they are configured with. */
-function serviceProvider(cloud: EmbeddedCloud, services: Service[]): (pkg: string, config: Properties) => ServiceProvider {
-  return (pkg, { region, defaultTags, ...rest }) => {
-    if (region !== undefined && region !== cloud.region) {
-      throw new Error(`A provider of ${pkg} is for the region "${region}", and the embedded cloud has one region: ${cloud.region}.`);
-    }
-    const unknown = Object.keys(rest).filter((name) => pkg === "aws" && !WITHOUT_EFFECT.test(name));
-    if (unknown.length > 0) throw new Error(`The embedded cloud does not honour this configuration of ${pkg}: ${unknown.join(", ")}.`);
-    return new ServiceProvider(cloud, services, {
-      ...(defaultTags?.tags !== undefined && { defaultTags: defaultTags.tags }),
-      ...(Object.keys(rest).length > 0 && { explicit: { package: pkg, config: rest } }),
-    });
-  };
-}
-
-const SERVICES = join(import.meta.dirname, "services");
-
-/** The services of the clouds: every file, and every folder with an `index`, whose default export makes one. */
-export async function findServices(clouds: readonly CloudName[] = ["aws", "azure", "kubernetes"]): Promise<Service[]> {
-  const modules = await Promise.all(clouds.map(serviceModules));
-  return Promise.all(
-    modules.flat().map(async (file) => {
-      const { default: make } = (await import(pathToFileURL(file).href)) as { default?: unknown };
-      if (typeof make !== "function") throw new Error(`${file} has no default export that makes a service.`);
-      return make() as Service;
-    }),
-  );
-}
-
-async function serviceModules(cloud: CloudName): Promise<string[]> {
-  const folder = join(SERVICES, cloud);
-  if (!existsSync(folder)) return [];
-  const entries = (await readdir(folder, { withFileTypes: true })).sort((a, b) => a.name.localeCompare(b.name));
-  return entries.flatMap((entry) => {
-    const file = entry.isDirectory() ? join(folder, entry.name, "index.ts") : join(folder, entry.name);
-    return file.endsWith(".ts") && existsSync(file) ? [file] : [];
   });
 }

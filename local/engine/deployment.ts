@@ -197,7 +197,7 @@ export class Deployment implements Requests {
   }
 
   async #diff(before: ResourceState, desired: Desired, { options }: Goal, provider: Provider) {
-    const diff = (await provider.diff?.(before.id, desired.urn, before.outputs, desired.inputs)) ?? {};
+    const diff = (await provider.diff?.(before.id, desired.urn, before.outputs, desired.inputs, before.inputs)) ?? {};
     const paths = [...differences(plain(before.inputs), plain(desired.inputs))];
     const patterns = options.replaceOnChanges.map(parsePath);
     const demanded =
@@ -279,6 +279,7 @@ async function mustFollow(dependent: ResourceState, urn: string, providers: Prov
   const affected = Object.entries(dependent.propertyDependencies).filter(([, urns]) => urns.includes(urn));
   if (affected.length === 0) return false;
   const changed = { ...dependent.inputs, ...Object.fromEntries(affected.map(([input]) => [input, "(changed)"])) };
-  const diff = await providers.of(dependent.type, dependent.provider).diff?.(dependent.id, dependent.urn, dependent.outputs, changed);
+  const { type, provider, id, outputs, inputs } = dependent;
+  const diff = await providers.of(type, provider).diff?.(id, dependent.urn, outputs, changed, inputs);
   return (diff?.replaces ?? []).length > 0;
 }

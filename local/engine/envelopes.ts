@@ -14,6 +14,28 @@ const {
 /** Where something lies within properties: `["tags", "owner"]`, `["rules", 0, "id"]`. */
 export type Path = readonly (string | number)[];
 
+/** What stands for a value that is not known in a preview: a text of its own for each kind of value. */
+export const UNKNOWN = pulumi.runtime.unknownValue;
+
+const UNKNOWNS: ReadonlySet<unknown> = new Set([
+  UNKNOWN,
+  // Of booleans, numbers, lists, assets, archives and objects, as Pulumi's engine writes them.
+  "1c4a061d-8072-4f0a-a4cb-0ff528b18fe7",
+  "3eeb2bf0-c639-47a8-9e75-3b44932eb421",
+  "6a19a0b0-7e62-4c92-b797-7f8e31da9cc2",
+  "030794c1-ac77-496b-92df-f27374a8bd58",
+  "e48ece36-62e2-4504-bad9-02848725956a",
+  "dd056dcd-154b-4c76-9bd3-c8f88648b5ff",
+]);
+
+/** Whether a value, out of its envelope, stands for one that is not known. */
+export const isUnknown = (value: unknown): boolean => UNKNOWNS.has(value);
+
+/** Whether something in it, out of its envelopes, is not known. */
+export function containsUnknown(value: unknown): boolean {
+  return isUnknown(value) || (typeof value === "object" && value !== null && Object.values(value).some(containsUnknown));
+}
+
 /**
  * Properties taken out of Pulumi's envelopes: plain JSON, with {@link AssetValue}s for assets and ids for references to resources,
  * beside a note of where the envelopes were.
@@ -24,10 +46,17 @@ export interface Opened<T = Properties> {
   assets: { path: Path; envelope: Properties }[];
 }
 
-/** Takes everything out of its envelopes; assets only where `assets` does not say to keep theirs. */
-export function open<T = Properties>(wire: unknown, { assets = "open" }: { assets?: "open" | "keep" } = {}): Opened<T> {
+export interface OpenOptions {
+  /** `"keep"`: assets stay in their envelopes. @default "open" */
+  assets?: "open" | "keep";
+  /** What the paths of assets are relative to. @default this process's folder */
+  folder?: string | undefined;
+}
+
+/** Takes everything out of its envelopes. */
+export function open<T = Properties>(wire: unknown, { assets = "open", folder = process.cwd() }: OpenOptions = {}): Opened<T> {
   const opened: Opened<unknown> = { value: undefined, secrets: [], assets: [] };
-  opened.value = unwrap(wire, [], opened, assets === "keep");
+  opened.value = unwrap(wire, [], opened, { keepAssets: assets === "keep", folder });
   return opened as Opened<T>;
 }
 
@@ -101,33 +130,33 @@ function signature(wire: unknown): unknown {
   return typeof wire === "object" && wire !== null ? (wire as Properties)[SIGNATURE] : undefined;
 }
 
-function unwrap(wire: unknown, path: Path, found: Opened<unknown>, keepAssets: boolean): unknown {
+function unwrap(wire: unknown, path: Path, found: Opened<unknown>, how: { keepAssets: boolean; folder: string }): unknown {
   if (typeof wire !== "object" || wire === null) return wire;
-  if (Array.isArray(wire)) return wire.map((item, at) => unwrap(item, [...path, at], found, keepAssets));
+  if (Array.isArray(wire)) return wire.map((item, at) => unwrap(item, [...path, at], found, how));
   const envelope = wire as Properties;
   switch (signature(wire)) {
     case SECRET:
     case OUTPUT:
       if (isSecret(wire)) found.secrets.push(path);
-      return unwrap(envelope.value, path, found, keepAssets);
+      return "value" in envelope ? unwrap(envelope.value, path, found, how) : UNKNOWN;
     case RESOURCE:
       return envelope.id ?? envelope.urn;
     case ASSET:
     case ARCHIVE:
-      if (keepAssets) return envelope;
+      if (how.keepAssets) return envelope;
       found.assets.push({ path, envelope });
-      return assetValue(envelope);
+      return assetValue(envelope, how.folder);
     default:
-      return Object.fromEntries(Object.entries(wire).map(([key, item]) => [key, unwrap(item, [...path, key], found, keepAssets)]));
+      return Object.fromEntries(Object.entries(wire).map(([key, item]) => [key, unwrap(item, [...path, key], found, how)]));
   }
 }
 
-function assetValue(envelope: Properties): AssetValue {
+function assetValue(envelope: Properties, folder: string): AssetValue {
   const { [SIGNATURE]: kind, path, text, uri, assets, hash } = envelope;
   if (typeof uri === "string" && uri !== "") throw new Error(`Assets from a URI are not emulated: ${uri}. Use a file, or a text.`);
-  if (kind === ASSET) return { asset: path ? { path: resolve(path), hash } : { text: text ?? "", hash } };
-  if (path) return { archive: { path: resolve(path), hash } };
-  const inner = Object.entries(assets ?? {}).map(([name, item]) => [name, assetValue(item as Properties)]);
+  if (kind === ASSET) return { asset: path ? { path: resolve(folder, path), hash } : { text: text ?? "", hash } };
+  if (path) return { archive: { path: resolve(folder, path), hash } };
+  const inner = Object.entries(assets ?? {}).map(([name, item]) => [name, assetValue(item as Properties, folder)]);
   return { archive: { assets: Object.fromEntries(inner), hash } };
 }
 

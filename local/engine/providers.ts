@@ -4,10 +4,19 @@ import { isDynamic } from "./dynamic.js";
 import { plain } from "./envelopes.js";
 import { parseUrn } from "./urn.js";
 
-/** A provider, which may be able to make kept resources live again. */
-export type Provider = pulumi.provider.Provider & {
+/** A provider as engines use one, where Pulumi's own interface says less. */
+export interface Provider extends pulumi.provider.Provider {
+  /** @param seed of the physical name, so that it comes out the same again. @default a random one */
+  check?(urn: string, olds: Properties, news: Properties, seed?: Uint8Array): Promise<pulumi.provider.CheckResult>;
+  /** @param oldInputs with what `olds` was made. */
+  diff?(id: string, urn: string, olds: Properties, news: Properties, oldInputs?: Properties): Promise<pulumi.provider.DiffResult>;
+  /** @param inputs as they were when it was last made or changed. */
+  read?(id: string, urn: string, props?: Properties, inputs?: Properties): Promise<pulumi.provider.ReadResult>;
+  /** What a resource would be, as far as can be known before it is made or, where it has an id, changed. Does nothing. */
+  preview?(urn: string, news: Properties, before?: { id: string; outputs: Properties }): Promise<Properties>;
+  /** Makes a kept resource live again. */
   restore?(id: string, urn: string, inputs: Properties, outputs: Properties): Promise<Properties>;
-};
+}
 
 /** Makes the provider of a package (`"aws"`) with its configuration, as inputs of a provider resource or as the stack's configuration. */
 export type ProviderFactory = (pkg: string, config: Properties) => Provider;
@@ -46,16 +55,21 @@ export class Providers {
     return provider;
   }
 
-  /** Takes note of an explicit provider. Its inputs are texts; what has structure is JSON. */
+  /** Takes note of an explicit provider. */
   configure(urn: string, inputs: Properties): void {
     const pkg = parseUrn(urn).type.slice(PREFIX.length);
-    this.#explicit.set(urn, this.#make(pkg, mapValues(plain(inputs), parsed)));
+    this.#explicit.set(urn, this.#make(pkg, providerConfig(inputs)));
   }
 
   #configOf(pkg: string): Properties {
     const own = Object.entries(this.#config).filter(([key]) => key.startsWith(`${pkg}:`));
-    return mapValues(Object.fromEntries(own.map(([key, value]) => [key.slice(pkg.length + 1), value])), parsed);
+    return providerConfig(Object.fromEntries(own.map(([key, value]) => [key.slice(pkg.length + 1), value])));
   }
+}
+
+/** The configuration of a provider out of its inputs, which are texts; what has structure is JSON. */
+export function providerConfig(inputs: Properties): Properties {
+  return mapValues(plain(inputs), parsed);
 }
 
 function parsed(value: unknown): unknown {

@@ -1,7 +1,8 @@
-import { randomBytes, randomUUID } from "node:crypto";
+import { createHash, randomBytes } from "node:crypto";
 import type * as pulumi from "@pulumi/pulumi";
 import { differences, same } from "../engine/difference.js";
-import { type Opened, open, plain, seal } from "../engine/envelopes.js";
+import { containsUnknown, isUnknown, type Opened, open, plain, seal, UNKNOWN } from "../engine/envelopes.js";
+import type { Provider } from "../engine/providers.js";
 import { parseUrn } from "../engine/urn.js";
 import type { Cloud } from "./cloud.js";
 import { CloudError, type Properties, type Resource, type ResourceType, type Service } from "./service.js";
@@ -10,6 +11,8 @@ import { CloudError, type Properties, type Resource, type ResourceType, type Ser
 export interface ProviderConfig {
   /** Tags of every resource that can carry them. */
   defaultTags?: Record<string, string>;
+  /** The program's folder, which the paths of its files are relative to. @default this process's */
+  folder?: string;
   /** What the program configured a provider of its own with, for services that look at it. */
   explicit?: { package: string; config: Properties };
 }
@@ -24,8 +27,7 @@ const SUFFIX = { dashed: /-[0-9a-f]{7}$/, plain: /[0-9a-f]{8}$/ };
  * The services of an embedded cloud as one Pulumi provider: the same class serves the embedded engine and, attached by
  * `PULUMI_DEBUG_PROVIDERS`, the real CLI. Values come and go in Pulumi's envelopes; services see plain JSON.
  */
-export class ServiceProvider implements pulumi.provider.Provider {
-  readonly schema = "{}";
+export class ServiceProvider implements Provider {
   readonly #cloud: Cloud;
   readonly #config: ProviderConfig;
   readonly #types = new Map<string, ResourceType>();
@@ -54,31 +56,34 @@ export class ServiceProvider implements pulumi.provider.Provider {
     claimed.set(token, by);
   }
 
-  async check(urn: string, olds: Properties, news: Properties): Promise<pulumi.provider.CheckResult> {
+  /** A schema of Pulumi's with the names of what the services claim, and no more. */
+  get schema(): string {
+    const named = (tokens: Iterable<string>) => Object.fromEntries([...tokens].sort().map((token) => [token, {}]));
+    return JSON.stringify({ version: this.version, resources: named(this.#types.keys()), functions: named(this.#functions.keys()) });
+  }
+
+  async check(urn: string, olds: Properties, news: Properties, seed?: Uint8Array): Promise<pulumi.provider.CheckResult> {
     const { type, name, resourceType } = this.#resolve(urn);
-    const { value, ...marks } = open(news);
+    const { value, ...marks } = this.#open(news);
     const given = withoutDefaults(value) as Properties;
     const unclaimed = [...unclaimedInputs(given, claims(resourceType))];
     const failures = unclaimed.map((property) => ({ property, reason: `No service of the embedded cloud honours this input of ${type}` }));
-    if (given.region !== undefined && given.region !== this.#cloud.region) {
+    if (given.region !== undefined && given.region !== this.#cloud.region && !isUnknown(given.region)) {
       failures.push({
         property: "region",
         reason: `It is "${given.region}", and the embedded cloud has one region: ${this.#cloud.region}`,
       });
     }
     if (failures.length > 0) return { failures };
-    const named = physicallyNamed(given, plain(olds ?? {}), name, resourceType);
-    const checked = await reported(async () => resourceType.check?.(named, this.#cloud) ?? named);
-    return { inputs: seal(checked, marks) };
+    const named = physicallyNamed(given, plain(olds ?? {}), name, resourceType, seed);
+    const check = async () => resourceType.check?.(named, this.#cloud) ?? named;
+    return { inputs: seal(containsUnknown(named) ? await asFarAsKnown(check, named) : await reported(check), marks) };
   }
 
-  async diff(id: string, urn: string, olds: Properties, news: Properties): Promise<pulumi.provider.DiffResult> {
+  async diff(id: string, urn: string, olds: Properties, news: Properties, oldInputs?: Properties): Promise<pulumi.provider.DiffResult> {
     const { type, name, resourceType } = this.#resolve(urn);
-    const registered = this.#cloud.resources.get(type, id);
-    // An alias may have given it another URN since.
-    if (registered) Object.assign(registered, { urn, name });
     const after = plain(news);
-    const before = registered?.inputs ?? only(plain(olds), Object.keys(after));
+    const before = oldInputs ? plain(oldInputs) : (this.#cloud.resources.get(type, id)?.inputs ?? only(plain(olds), Object.keys(after)));
     const changed = [...differences(before, after)].map((path) => path.join("."));
     if (changed.length === 0) return { changes: false };
     const replaces = (resourceType.replacedBy ?? []).filter((input) => !same(at(before, input), at(after, input)));
@@ -90,7 +95,7 @@ export class ServiceProvider implements pulumi.provider.Provider {
 
   async create(urn: string, inputs: Properties): Promise<pulumi.provider.CreateResult> {
     const { type, name, resourceType } = this.#resolve(urn);
-    const opened = open(inputs);
+    const opened = this.#open(inputs);
     const { id, outputs } = await reported(() => resourceType.create(opened.value, this.#cloud));
     const resource = { urn, type, name, id, inputs: opened.value, outputs: this.#outputs(type, resourceType, opened.value, outputs) };
     this.#cloud.resources.add(resource);
@@ -101,17 +106,16 @@ export class ServiceProvider implements pulumi.provider.Provider {
     const { type, name, resourceType } = this.#resolve(urn);
     const { update } = resourceType;
     if (!update) throw new Error(`${type} cannot be updated in place.`);
-    const opened = open(news);
+    const opened = this.#open(news);
     const before = this.#existing(id, urn, olds);
     const returned = await reported(() => update.call(resourceType, id, opened.value, before, this.#cloud));
-    // What the cloud computed stays, unless the service says otherwise; what only echoed an input goes with that input.
-    const computed = Object.entries(before.outputs).filter(([output]) => !(output in before.inputs) && output !== "tagsAll");
     const echoed = type.startsWith("azure-native:") ? {} : opened.value;
-    const outputs = this.#outputs(type, resourceType, opened.value, { ...Object.fromEntries(computed), ...echoed, ...returned });
+    const outputs = this.#outputs(type, resourceType, opened.value, { ...computed(before), ...echoed, ...returned });
     this.#cloud.resources.add({ urn, type, name, id, inputs: opened.value, outputs });
     return { outs: seal(outputs, opened) };
   }
 
+  /** What is not there any more is as good as deleted. */
   async delete(id: string, urn: string, props: Properties): Promise<void> {
     const { resourceType } = this.#resolve(urn);
     const resource = this.#existing(id, urn, props);
@@ -119,11 +123,31 @@ export class ServiceProvider implements pulumi.provider.Provider {
     this.#cloud.resources.remove(resource);
   }
 
-  /** A resource of this cloud that somebody else declared, for `Bucket.get("…", "name")`. An empty id says that there is none. */
-  async read(id: string, urn: string): Promise<pulumi.provider.ReadResult> {
+  /**
+   * What of a resource's outputs can be known before it is made or, where there is one already, changed: its inputs, and what the cloud computed
+   * before. What is left out is not known.
+   */
+  async preview(urn: string, news: Properties, before?: { id: string; outputs: Properties }): Promise<Properties> {
+    const { type, resourceType } = this.#resolve(urn);
+    const opened = this.#open(news);
+    const existing = before && this.#existing(before.id, urn, before.outputs);
+    const kept = existing ? computed(existing) : {};
+    if (!type.startsWith("azure-native:"))
+      return seal(this.#outputs(type, resourceType, opened.value, { ...kept, ...opened.value }), opened);
+    // Azure answers with more than it was given, so only what is no structure comes back as it went.
+    const simple = Object.entries(opened.value).filter(([input, value]) => typeof value !== "object" || input === "tags");
+    const unchanged = Object.entries(existing?.outputs ?? {}).filter(([name]) => same(existing?.inputs[name], opened.value[name]));
+    return seal({ ...kept, ...Object.fromEntries([...simple, ...unchanged]) }, opened);
+  }
+
+  /**
+   * A resource as it is now: one that was declared, or somebody else's, for `Bucket.get("…", "name")`. An empty id says that there is none.
+   * What is secret among the given outputs and inputs is secret in what is returned, and files are those that were given.
+   */
+  async read(id: string, urn: string, props: Properties = {}, inputs: Properties = {}): Promise<pulumi.provider.ReadResult> {
     const { type } = this.#resolve(urn);
     const resource = this.#cloud.resources.get(type, id);
-    return resource ? { id, props: seal(resource.outputs, UNMARKED), inputs: seal(resource.inputs, UNMARKED) } : { id: "" };
+    return resource ? { id, props: seal(resource.outputs, open(props)), inputs: seal(resource.inputs, open(inputs)) } : { id: "" };
   }
 
   async invoke(token: string, inputs: Properties): Promise<pulumi.provider.InvokeResult> {
@@ -139,12 +163,16 @@ export class ServiceProvider implements pulumi.provider.Provider {
    */
   async restore(id: string, urn: string, inputs: Properties, outputs: Properties): Promise<Properties> {
     const { type, name, resourceType } = this.#resolve(urn);
-    const opened = open(inputs);
+    const opened = this.#open(inputs);
     const resource: Resource = { urn, type, name, id, inputs: opened.value, outputs: plain(outputs) };
     const returned = await reported(async () => resourceType.restore?.(resource, this.#cloud) ?? {});
     const restored = { ...resource, outputs: this.#outputs(type, resourceType, opened.value, { ...resource.outputs, ...returned }) };
     this.#cloud.resources.add(restored);
     return seal(restored.outputs, opened);
+  }
+
+  #open(wire: Properties): Opened {
+    return open(wire, { folder: this.#config.folder });
   }
 
   #resolve(urn: string): { type: string; name: string; resourceType: ResourceType } {
@@ -171,7 +199,63 @@ export class ServiceProvider implements pulumi.provider.Provider {
   }
 }
 
+/** Who deploys, and how the official provider goes about it: nothing that the embedded cloud could honour or ignore wrongly. */
+const WITHOUT_EFFECT =
+  /^(accessKey|allowedAccountIds|assumeRoles?|assumeRoleWithWebIdentity|forbiddenAccountIds|maxRetries|profile|retryMode|secretKey|shared\w+|skip\w+|token|version)$/;
+
+/** Where a provider is used from. */
+export interface ProviderHost {
+  /** The program's folder. @default this process's */
+  folder?: string | undefined;
+  /** Of the provider's SDK. */
+  version?: string;
+}
+
+/** Providers of one cloud: the same services, whatever they are configured with. Throws for a configuration that it does not honour. */
+export function providerFactory(
+  cloud: Cloud,
+  services: readonly Service[],
+): (pkg: string, config: Properties, host?: ProviderHost) => ServiceProvider {
+  return (pkg, { region, defaultTags, ...rest }, { folder, version } = {}) => {
+    if (region !== undefined && region !== cloud.region) {
+      throw new Error(`A provider of ${pkg} is for the region "${region}", and the embedded cloud has one region: ${cloud.region}.`);
+    }
+    const unknown = Object.keys(rest).filter((name) => pkg === "aws" && !WITHOUT_EFFECT.test(name));
+    if (unknown.length > 0) throw new Error(`The embedded cloud does not honour this configuration of ${pkg}: ${unknown.join(", ")}.`);
+    const config: ProviderConfig = {
+      ...(folder !== undefined && { folder }),
+      ...(defaultTags?.tags !== undefined && { defaultTags: defaultTags.tags }),
+      ...(Object.keys(rest).length > 0 && { explicit: { package: pkg, config: rest } }),
+    };
+    return new ServiceProvider(cloud, services, config, version);
+  };
+}
+
 const UNMARKED: Pick<Opened, "secrets" | "assets"> = { secrets: [], assets: [] };
+
+/** What the cloud computed stays, unless the service says otherwise; what only echoed an input goes with that input. */
+function computed({ inputs, outputs }: Resource): Properties {
+  return Object.fromEntries(Object.entries(outputs).filter(([output]) => !(output in inputs) && output !== "tagsAll"));
+}
+
+/**
+ * Inputs with defaults, where some are not known yet: what a service says against them may be about those, and is said again, if it holds, when
+ * they are known. Whatever it made of something unknown is not known either.
+ */
+async function asFarAsKnown(check: () => Promise<Properties>, given: Properties): Promise<Properties> {
+  try {
+    return withUnknowns(await check()) as Properties;
+  } catch {
+    return given;
+  }
+}
+
+function withUnknowns(value: unknown): unknown {
+  if (typeof value === "string") return !isUnknown(value) && value.includes(UNKNOWN) ? UNKNOWN : value;
+  if (Array.isArray(value)) return value.map(withUnknowns);
+  if (typeof value !== "object" || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, withUnknowns(item)]));
+}
 
 /** Errors as people should read them, with the cloud's own code. */
 async function reported<T>(work: () => T | Promise<T>): Promise<T> {
@@ -195,7 +279,7 @@ const claims = ({ inputs }: ResourceType): ReadonlySet<string> => new Set(["regi
 
 /** Paths of given inputs that nobody claims, such as `loggingConfig.logFormat` or `rules[].status`. */
 function* unclaimedInputs(value: unknown, claimed: ReadonlySet<string>, path = ""): Generator<string> {
-  if (value === undefined || value === null || claimed.has(path)) return;
+  if (value === undefined || value === null || claimed.has(path) || isUnknown(value)) return;
   const hasClaimsBeneath = path === "" || [...claimed].some((claim) => claim.startsWith(`${path}.`) || claim.startsWith(`${path}[]`));
   if (!hasClaimsBeneath || typeof value !== "object") yield path;
   else if (Array.isArray(value)) yield* new Set(value.flatMap((item) => [...unclaimedInputs(item, claimed, `${path}[]`)]));
@@ -203,12 +287,18 @@ function* unclaimedInputs(value: unknown, claimed: ReadonlySet<string>, path = "
 }
 
 /** With the physical name that the provider gives where the program does not: the same as before, if it gave that one too. */
-function physicallyNamed(inputs: Properties, before: Properties, name: string, { named }: ResourceType): Properties {
+function physicallyNamed(
+  inputs: Properties,
+  before: Properties,
+  name: string,
+  { named }: ResourceType,
+  seed: Uint8Array = randomBytes(32),
+): Properties {
   if (!named || (inputs[named.input] ?? undefined) !== undefined) return inputs;
   if (givenByProvider(before[named.input], name, named)) return { ...inputs, [named.input]: before[named.input] };
-  if (named.style === "uuid") return { ...inputs, [named.input]: randomUUID() };
-  const digits = randomBytes(4).toString("hex");
-  const given = named.style === "plain" ? `${name}${digits}` : `${name}-${digits.slice(0, 7)}`;
+  const digits = createHash("sha256").update(seed).digest("hex");
+  if (named.style === "uuid") return { ...inputs, [named.input]: uuidOf(digits.slice(0, 32)) };
+  const given = named.style === "plain" ? `${name}${digits.slice(0, 8)}` : `${name}-${digits.slice(0, 7)}`;
   if (named.maxLength !== undefined && given.length > named.maxLength) {
     throw new Error(
       `${named.input}: the name "${name}" with 8 random characters is longer than ${named.maxLength}. Give it a shorter name, or set ${named.input}.`,
@@ -216,6 +306,9 @@ function physicallyNamed(inputs: Properties, before: Properties, name: string, {
   }
   return { ...inputs, [named.input]: given };
 }
+
+/** A GUID of version 4 from 32 hexadecimal digits. */
+const uuidOf = (digits: string): string => digits.replace(/^(.{8})(.{4}).(.{3}).(.{3})(.{12})$/, "$1-$2-4$3-a$4-$5");
 
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
