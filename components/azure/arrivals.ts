@@ -1,3 +1,4 @@
+import type * as authorization from "@pulumi/azure-native/authorization/index.js";
 import * as eventgrid from "@pulumi/azure-native/eventgrid/index.js";
 import * as pulumi from "@pulumi/pulumi";
 import { Component, type Transform } from "../core/component.js";
@@ -35,12 +36,16 @@ export interface ArrivalsArgs extends Group {
     | {
         topic?: Transform<eventgrid.SystemTopicArgs>;
         subscription?: Transform<eventgrid.SystemTopicEventSubscriptionArgs>;
+        /** The topic's leave to send to the queue. */
+        send?: Transform<authorization.RoleAssignmentArgs>;
+        /** The topic's leave to write what could not be delivered. */
+        park?: Transform<authorization.RoleAssignmentArgs>;
       }
     | undefined;
 }
 
 /** Tells a queue what arrives in a container, and what is deleted there: by container only, as what a file is, its content says. */
-export class Arrivals extends Component<"topic" | "subscription"> {
+export class Arrivals extends Component<"topic" | "subscription" | "send" | "park"> {
   /** Resource id of the system topic, whose metrics tell of lost events. */
   readonly topicId: pulumi.Output<string>;
 
@@ -48,10 +53,10 @@ export class Arrivals extends Component<"topic" | "subscription"> {
   readonly nodes: { topic?: eventgrid.SystemTopic; grants: Grants; subscription: eventgrid.SystemTopicEventSubscription };
 
   constructor(name: string, args: ArrivalsArgs, opts?: pulumi.ComponentResourceOptions) {
-    super("azure:Arrivals", name, { children: ["topic", "subscription"], transform: args.transform }, opts);
+    super("azure:Arrivals", name, { children: ["topic", "subscription", "send", "park"], transform: args.transform }, opts);
     const own = args.systemTopic ? undefined : this.createTopic(args);
     const topic = own ? { name: own.name, id: own.id, principal: principalOf(own.identity) } : this.adopted(args.systemTopic);
-    const { queue, deadLetters } = args;
+    const { queue, deadLetters, transform: { send, park } = {} } = args;
     const grants = new Grants(
       `${name}-may`,
       {
@@ -60,6 +65,7 @@ export class Arrivals extends Component<"topic" | "subscription"> {
           send: { role: "Storage Queue Data Message Sender", scope: queue.id },
           park: { role: "Storage Blob Data Contributor", scope: deadLetters.id },
         },
+        transform: { ...(send && { send }), ...(park && { park }) },
       },
       this.child(),
     );

@@ -1,6 +1,6 @@
 import * as storage from "@pulumi/azure-native/storage/index.js";
 import * as pulumi from "@pulumi/pulumi";
-import { Component } from "../core/component.js";
+import { Component, type Transform } from "../core/component.js";
 import { InvalidArgument } from "../core/errors.js";
 import { kept, type StoreOptions } from "../core/options.js";
 import { uniqueName } from "./names.js";
@@ -13,6 +13,8 @@ export interface ExistingContainerArgs extends StoreOptions {
   resourceGroupName: pulumi.Input<string>;
   /** The pipeline's own resource group, to name containers by. */
   groupId: pulumi.Input<string>;
+  /** Changes to the resources underneath. */
+  transform?: { thumbnails?: Transform<storage.BlobContainerArgs>; deadLetters?: Transform<storage.BlobContainerArgs> } | undefined;
 }
 
 /**
@@ -32,7 +34,7 @@ export class ExistingContainer extends Component<"thumbnails" | "deadLetters"> {
 
   constructor(name: string, args: ExistingContainerArgs, opts?: pulumi.ComponentResourceOptions) {
     if (typeof args.source === "string") checkSource(name, args.source);
-    super("azure:ExistingContainer", name, { children: ["thumbnails", "deadLetters"] }, opts);
+    super("azure:ExistingContainer", name, { children: ["thumbnails", "deadLetters"], transform: args.transform }, opts);
     const parts = pulumi.output(args.source).apply((source) => checkSource(name, source));
     const { resourceGroupName } = args;
     const accountName = parts.account;

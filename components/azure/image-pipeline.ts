@@ -13,7 +13,7 @@ import { Arrivals, type ArrivalsArgs } from "./arrivals.js";
 import { Email, type EmailArgs } from "./email.js";
 import { checkSource, ExistingContainer } from "./existing-container.js";
 import { FunctionApp, type FunctionAppArgs } from "./function-app.js";
-import { type Grant, Grants } from "./grants.js";
+import { type Grant, Grants, type GrantsArgs } from "./grants.js";
 import type { Group } from "./group.js";
 import { Monitoring, type MonitoringArgs } from "./monitoring.js";
 import { Records, type RecordsArgs, type SqlAdministrator, tokenFor } from "./records.js";
@@ -74,11 +74,26 @@ interface Transforms {
     email?: EmailArgs["transform"];
     vision?: VisionArgs["transform"];
     apiKey?: ApiKeyArgs["transform"];
+    grants?: GrantsArgs<GrantName>["transform"];
     app?: FunctionAppArgs["transform"];
     arrivals?: ArrivalsArgs["transform"];
     alarms?: AlarmsArgs["transform"];
   };
 }
+
+/** What the app may do. */
+type GrantName =
+  | "hostBlobs"
+  | "hostQueues"
+  | "hostTables"
+  | "uploads"
+  | "thumbnails"
+  | "sign"
+  | "announce"
+  | "measure"
+  | "look"
+  | "readKey"
+  | "mail";
 
 /** {@link Contract}, and what only Azure has. */
 export type ImagePipelineArgs = Contract & Source & Transforms;
@@ -94,6 +109,7 @@ const PARTS = [
   "email",
   "vision",
   "apiKey",
+  "grants",
   "app",
   "arrivals",
   "alarms",
@@ -222,7 +238,9 @@ export class ImagePipeline extends Component<Part> implements ImagePipelineOutpu
     const name = `${this.name}-images`;
     if (existing !== undefined && source) {
       const { resourceGroup: resourceGroupName } = source;
-      const part = new ExistingContainer(name, { source: existing, resourceGroupName, groupId: group.groupId, removal }, this.child());
+      const { images: transform } = this.transform;
+      const args = { source: existing, resourceGroupName, groupId: group.groupId, removal, transform };
+      const part = new ExistingContainer(name, args, this.child());
       return { part, ...part.containers, accountId: part.accountId, location: part.location, url: part.endpoints.blob };
     }
     const part = new Storage(
@@ -294,7 +312,7 @@ export class ImagePipeline extends Component<Part> implements ImagePipelineOutpu
 
   private createGrants({ principalId }: managedidentity.UserAssignedIdentity, used: Used): Grants {
     const { images, state, monitoring, topic, vision, apiKey, email } = used;
-    const may: Record<string, Grant> = {
+    const may: Record<string, Grant> & Partial<Record<GrantName, Grant>> = {
       // The host makes containers, queues and tables of its own: it needs all of the account.
       hostBlobs: { role: "Storage Blob Data Owner", scope: state.accountId },
       hostQueues: { role: "Storage Queue Data Contributor", scope: state.accountId },
@@ -309,7 +327,7 @@ export class ImagePipeline extends Component<Part> implements ImagePipelineOutpu
       ...(apiKey && { readKey: { role: "Key Vault Secrets User", scope: apiKey.secretId } }),
       ...(email && { mail: { role: "Communication and Email Service Owner", scope: email.id } }),
     };
-    return new Grants(`${this.name}-may`, { principal: principalId, may }, this.child());
+    return new Grants<string>(`${this.name}-may`, { principal: principalId, may, transform: this.transform.grants }, this.child());
   }
 
   private createApp(

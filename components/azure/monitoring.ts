@@ -10,18 +10,30 @@ import type { Group } from "./group.js";
 const READY = { min: 30, max: 730 };
 const KEPT = [1095, 1460, 1826, 2191, 2556, 2922, 3288, 3653];
 
-/** What the app and its storage write. */
-const TABLES = ["AppTraces", "AppRequests", "AppExceptions", "AppDependencies", "AppMetrics", "StorageQueueLogs"];
+/** What the app and its storage write: the child → the table's name. */
+const TABLES = {
+  appTraces: "AppTraces",
+  appRequests: "AppRequests",
+  appExceptions: "AppExceptions",
+  appDependencies: "AppDependencies",
+  appMetrics: "AppMetrics",
+  storageQueueLogs: "StorageQueueLogs",
+} as const;
+type TableChild = keyof typeof TABLES;
 
 /** Options of {@link Monitoring}. */
 export interface MonitoringArgs extends Group {
   logRetention: Duration;
   /** Changes to the resources underneath. */
-  transform?: { workspace?: Transform<operationalinsights.WorkspaceArgs>; insights?: Transform<insights.ComponentArgs> } | undefined;
+  transform?:
+    | ({ workspace?: Transform<operationalinsights.WorkspaceArgs>; insights?: Transform<insights.ComponentArgs> } & {
+        [T in TableChild]?: Transform<operationalinsights.TableArgs>;
+      })
+    | undefined;
 }
 
 /** Where logs, traces and metrics go: a workspace, and Application Insights in it, written to by identity only. */
-export class Monitoring extends Component<"workspace" | "insights" | (typeof TABLES)[number]> {
+export class Monitoring extends Component<"workspace" | "insights" | TableChild> {
   readonly workspaceId: pulumi.Output<string>;
   readonly insightsId: pulumi.Output<string>;
   readonly connectionString: pulumi.Output<string>;
@@ -31,7 +43,8 @@ export class Monitoring extends Component<"workspace" | "insights" | (typeof TAB
 
   constructor(name: string, args: MonitoringArgs, opts?: pulumi.ComponentResourceOptions) {
     const { ready, total } = retentionInDays(args.logRetention, `${name}: logRetention`);
-    super("azure:Monitoring", name, { children: ["workspace", "insights", ...TABLES], transform: args.transform }, opts);
+    const tables = Object.keys(TABLES) as TableChild[];
+    super("azure:Monitoring", name, { children: ["workspace", "insights", ...tables], transform: args.transform }, opts);
     const { resourceGroupName, location } = args;
     const workspace = this.create("workspace", operationalinsights.Workspace, {
       resourceGroupName,
@@ -51,19 +64,21 @@ export class Monitoring extends Component<"workspace" | "insights" | (typeof TAB
       disableLocalAuth: true,
       ...tagged(args),
     });
-    const tables = total === undefined ? [] : TABLES;
     this.nodes = {
       workspace,
       insights: component,
-      tables: tables.map((tableName) =>
-        this.create(tableName, operationalinsights.Table, {
-          resourceGroupName,
-          workspaceName: workspace.name,
-          tableName,
-          retentionInDays: ready,
-          ...(total !== undefined && { totalRetentionInDays: total }),
-        }),
-      ),
+      tables:
+        total === undefined
+          ? []
+          : tables.map((table) =>
+              this.create(table, operationalinsights.Table, {
+                resourceGroupName,
+                workspaceName: workspace.name,
+                tableName: TABLES[table],
+                retentionInDays: ready,
+                totalRetentionInDays: total,
+              }),
+            ),
     };
     this.workspaceId = workspace.id;
     this.insightsId = component.id;
