@@ -1,10 +1,10 @@
 import { existsSync, readdirSync } from "node:fs";
-import { createServer } from "node:net";
 import { join } from "node:path";
 import { type CloudName, type EmbeddedStack, readStackConfig, startStack } from "../local/index.js";
 import { UsageError } from "./errors.js";
 import { mustBeFolder, mustBeReadable, mustBeWritable, writeJson } from "./files.js";
 import { HELP, type Options, parseOptions } from "./options.js";
+import { mustBeFree } from "./ports.js";
 import { Product } from "./product.js";
 import { Progress } from "./progress.js";
 import { block } from "./report.js";
@@ -134,19 +134,4 @@ function checkStack(stack: string): void {
   if (/^[\w.-]+$/.test(stack) && existsSync(join(ROOT, `Pulumi.${stack}.yaml`))) return;
   const known = readdirSync(ROOT).flatMap((file) => /^Pulumi\.(.+)\.yaml$/.exec(file)?.[1] ?? []);
   throw new UsageError(`There is no stack "${stack}": Pulumi.${stack}.yaml does not exist. There are: ${known.sort().join(", ")}.`);
-}
-
-/** @throws UsageError when something listens there already. */
-async function mustBeFree(port: number): Promise<void> {
-  const server = createServer();
-  await new Promise<void>((resolve, reject) => {
-    server.once("error", (error: NodeJS.ErrnoException) =>
-      reject(
-        new UsageError(
-          `--port ${port} cannot be used: ${error.code === "EADDRINUSE" ? "something listens there already" : error.message}.`,
-        ),
-      ),
-    );
-    server.listen(port, "127.0.0.1", () => server.close(() => resolve()));
-  });
 }

@@ -82,12 +82,14 @@ export function parseOptions(argv: readonly string[]): Options {
   return options;
 }
 
-function required(option: string, value: string | undefined, what: string): string {
+/** @throws UsageError where nothing stands behind an option. */
+export function required(option: string, value: string | undefined, what: string): string {
   if (!value || value.startsWith("--")) throw new UsageError(`${option} needs ${what} behind it.`);
   return value;
 }
 
-function port(value: string): number {
+/** @throws UsageError for what is no port. */
+export function port(value: string): number {
   const number = Number(value);
   if (!/^\d+$/.test(value) || number < 1 || number > 65_535)
     throw new UsageError(`--port is "${value}": it must be a whole number from 1 to 65535.`);
