@@ -1,7 +1,7 @@
 import * as secretsmanager from "@pulumi/aws/secretsmanager/index.js";
 import * as pulumi from "@pulumi/pulumi";
 import { Component, type Transform } from "../core/component.js";
-import { GeneratedKey } from "../core/generated-key.js";
+import { GeneratedKey, type GeneratedKeyArgs } from "../core/generated-key.js";
 import { tagged } from "../core/options.js";
 
 /** Options of {@link ApiKey}. */
@@ -13,7 +13,13 @@ export interface ApiKeyArgs {
   tags?: Record<string, string> | undefined;
 
   /** Changes to the resources underneath. */
-  transform?: { secret?: Transform<secretsmanager.SecretArgs>; version?: Transform<secretsmanager.SecretVersionArgs> } | undefined;
+  transform?:
+    | {
+        secret?: Transform<secretsmanager.SecretArgs>;
+        version?: Transform<secretsmanager.SecretVersionArgs>;
+        generated?: Transform<GeneratedKeyArgs>;
+      }
+    | undefined;
 }
 
 /** The key of the HTTP API, given or generated, where the handler reads it: a secret of Secrets Manager. */
@@ -27,8 +33,8 @@ export class ApiKey extends Component<"secret" | "version" | "generated"> {
   readonly nodes: { secret: secretsmanager.Secret; version: secretsmanager.SecretVersion; generated?: GeneratedKey };
 
   constructor(name: string, args: ApiKeyArgs = {}, opts?: pulumi.ComponentResourceOptions) {
-    super("aws:ApiKey", name, { children: ["secret", "version"], transform: args.transform }, opts);
-    const generated = args.value === undefined ? new GeneratedKey(`${name}-generated`, {}, this.child()) : undefined;
+    super("aws:ApiKey", name, { children: ["secret", "version", "generated"], transform: args.transform }, opts);
+    const generated = args.value === undefined ? this.create("generated", GeneratedKey, {}) : undefined;
     this.value = pulumi.secret(args.value ?? generated?.key ?? "");
     // Without a recovery window, so that the next stack may have the same name at once.
     const secret = this.create("secret", secretsmanager.Secret, { recoveryWindowInDays: 0, ...tagged(args) });

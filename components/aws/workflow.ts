@@ -4,20 +4,20 @@ import type * as lambda from "@pulumi/aws/lambda/index.js";
 import * as sfn from "@pulumi/aws/sfn/index.js";
 import * as pulumi from "@pulumi/pulumi";
 import type { Settings } from "../../functions/core/settings.js";
-import { Component, type Transform } from "../core/component.js";
+import { Component, type Transform, transformed } from "../core/component.js";
 import { InvalidArgument } from "../core/errors.js";
 import { fitting, physicalName } from "../core/naming.js";
 import { tagged } from "../core/options.js";
 import type { Duration, MemorySize } from "../core/units.js";
 import { onMissing, onObjects } from "./grants.js";
-import { Handler } from "./handler.js";
+import { Handler, type HandlerArgs } from "./handler.js";
 import { retentionInDays } from "./logs.js";
 import { grant, type Statement, trust } from "./policy.js";
 import { TIMEOUTS, workflowDefinition } from "./workflow-definition.js";
 
-/** Changes to the resources underneath. */
-interface WorkflowTransform {
-  /** Each of the stages' functions. */
+/** Changes to the resources underneath, and by a stage's name to those of its handler: `{ validate: { logs: { … } } }`. */
+interface WorkflowTransform extends StageTransforms {
+  /** Each of the stages' functions, before what is for one stage only. */
   function?: Transform<lambda.FunctionArgs>;
   machine?: Transform<sfn.StateMachineArgs>;
   role?: Transform<iam.RoleArgs>;
@@ -25,9 +25,11 @@ interface WorkflowTransform {
   logs?: Transform<cloudwatch.LogGroupArgs>;
   rule?: Transform<cloudwatch.EventRuleArgs>;
   target?: Transform<cloudwatch.EventTargetArgs>;
-  "rule-role"?: Transform<iam.RoleArgs>;
-  "rule-policy"?: Transform<iam.RolePolicyArgs>;
+  ruleRole?: Transform<iam.RoleArgs>;
+  rulePolicy?: Transform<iam.RolePolicyArgs>;
 }
+
+type StageTransforms = { [S in Stage]?: HandlerArgs["transform"] };
 
 /** Options of {@link Workflow}. */
 export interface WorkflowArgs {
@@ -59,7 +61,8 @@ export interface WorkflowArgs {
   transform?: WorkflowTransform | undefined;
 }
 
-const CHILDREN = ["machine", "role", "policy", "logs", "rule", "target", "rule-role", "rule-policy"] as const;
+const CHILDREN = ["machine", "role", "policy", "logs", "rule", "target", "ruleRole", "rulePolicy"] as const;
+const STAGES = Object.keys(TIMEOUTS) as Stage[];
 
 type Stage = keyof typeof TIMEOUTS;
 
@@ -67,7 +70,7 @@ type Stage = keyof typeof TIMEOUTS;
  * What happens to an image from its arrival to its announcement: a state machine, a function per stage that needs code, each with exactly the
  * grants that it uses, and the rule that starts an execution for every object that is created.
  */
-export class Workflow extends Component<(typeof CHILDREN)[number]> {
+export class Workflow extends Component<(typeof CHILDREN)[number] | Stage> {
   /** ARN of the state machine. */
   readonly arn: pulumi.Output<string>;
   /** ARN of the rule that starts it: the source of dead letters that never became an execution. */
@@ -95,7 +98,7 @@ export class Workflow extends Component<(typeof CHILDREN)[number]> {
       );
     }
     const { function: _, ...transform } = args.transform ?? {};
-    super("aws:Workflow", name, { children: CHILDREN, transform }, opts);
+    super("aws:Workflow", name, { children: [...CHILDREN, ...STAGES], transform }, opts);
 
     const functions = this.createFunctions(args);
     const logs = this.createLogs(args, retention);
@@ -188,7 +191,7 @@ export class Workflow extends Component<(typeof CHILDREN)[number]> {
         ...args,
         ...(logRetention && { logRetention }),
         tags: labels,
-        ...(transform?.function && { transform: { function: transform.function } }),
+        transform: ofStage(stage, transform),
       },
       this.child(),
     );
@@ -280,12 +283,12 @@ export class Workflow extends Component<(typeof CHILDREN)[number]> {
     machine: sfn.StateMachine,
   ): cloudwatch.EventTarget {
     const name = fitting(`${this.name}-rule-role`, 64);
-    const role = this.create("rule-role", iam.Role, {
+    const role = this.create("ruleRole", iam.Role, {
       ...(name && { name }),
       assumeRolePolicy: trust("events.amazonaws.com"),
       ...tagged({ tags }),
     });
-    const policy = this.create("rule-policy", iam.RolePolicy, {
+    const policy = this.create("rulePolicy", iam.RolePolicy, {
       role: role.name,
       policy: grant([{ Action: "states:StartExecution", Resource: machine.arn }]),
     });
@@ -331,3 +334,9 @@ const LOG_DELIVERY = [
 ];
 
 const TRACING = ["xray:PutTraceSegments", "xray:PutTelemetryRecords", "xray:GetSamplingRules", "xray:GetSamplingTargets"];
+
+/** What is for all functions, then what is for this stage's. */
+function ofStage(stage: Stage, { function: all, ...transform }: WorkflowTransform = {}): HandlerArgs["transform"] {
+  const own = transform[stage];
+  return all ? { ...own, function: (args: lambda.FunctionArgs) => transformed(transformed(args, all), own?.function) } : own;
+}

@@ -447,7 +447,7 @@ interface Azure {
   sqlAdministrator?: SqlAdministrator;
 }
 
-function azureOptions(name: string, { source: given, azure = {}, transform }: ImagePipelineArgs): Azure {
+function azureOptions(name: string, { source: given, azure = {} }: ImagePipelineArgs): Azure {
   only(name, "azure", azure, ["container", "source", "alwaysReady", "sqlAdministrator"]);
   const { container = "images-input", source, alwaysReady = 1, sqlAdministrator } = azure;
   if (!/^(?!.*--)[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$/.test(container) || ["thumbnails", "deadletter"].includes(container)) {
@@ -479,8 +479,6 @@ function azureOptions(name: string, { source: given, azure = {}, transform }: Im
     if (azure.container !== undefined)
       throw new InvalidArgument(`${name}: azure.container`, container, "left out where a container is adopted");
     if (typeof given.existing === "string") checkSource(name, given.existing);
-    if (transform?.images)
-      throw new InvalidArgument(`${name}: transform.images`, transform.images, "left out where a container is adopted");
   }
   return { container, ...(source && { source }), alwaysReady, ...(sqlAdministrator && { sqlAdministrator }) };
 }
