@@ -5,7 +5,7 @@ import { type CloudName, findServices } from "./discovery.js";
 import { Engine, type GraphEntry } from "./engine/engine.js";
 import type { Log } from "./engine/log.js";
 import type { Program } from "./engine/program.js";
-import { StackState } from "./engine/state.js";
+import { type ResourceState, StackState } from "./engine/state.js";
 import type { Progress, Summary } from "./engine/steps.js";
 import { EmbeddedCloud, type EmbeddedCloudOptions } from "./kernel/embedded-cloud.js";
 import { providerFactory } from "./kernel/provider.js";
@@ -18,7 +18,7 @@ export { type Failure, ProgramFailed } from "./engine/failures.js";
 export type { Log, Severity } from "./engine/log.js";
 export type { Program } from "./engine/program.js";
 export { readStackConfig, type StackConfig, StackConfigUnusable } from "./engine/stack-config.js";
-export { StateUnusable } from "./engine/state.js";
+export { type ResourceState, StateUnusable } from "./engine/state.js";
 export type { Progress, Summary } from "./engine/steps.js";
 
 export interface StackOptions {
@@ -58,6 +58,8 @@ export interface EmbeddedStack {
   readonly summary: Readonly<Summary>;
   /** What the program declared. */
   graph(): GraphEntry[];
+  /** All that the engine knows of every resource, the stack itself included, as `pulumi stack export` says it; what is secret is readable. */
+  resources(): ResourceState[];
   /** Ends everything within two seconds. What `dataFolder` keeps is there for the next start. */
   stop(): Promise<void>;
   /** Deletes every resource, dependents first; the cloud goes on. @throws ProgramFailed */
@@ -103,6 +105,7 @@ export async function startStack(options: StackOptions): Promise<EmbeddedStack> 
       cloud,
       summary: { ...engine.summary },
       graph: () => engine.graph(),
+      resources: () => engine.resources(),
       stop: () => {
         stopped ??= stop();
         return stopped;

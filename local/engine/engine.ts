@@ -8,7 +8,7 @@ import { MonitorServer } from "./monitor.js";
 import { inOrderOfCreation } from "./order.js";
 import { evaluate, type Program } from "./program.js";
 import { isProvider, type ProviderFactory, Providers } from "./providers.js";
-import type { StackState } from "./state.js";
+import type { ResourceState, StackState } from "./state.js";
 import { type Progress, Steps, type Summary } from "./steps.js";
 import { STACK_TYPE } from "./urn.js";
 
@@ -92,6 +92,11 @@ export class Engine {
   graph(): GraphEntry[] {
     const declared = this.#options.state.live().filter(({ type, external }) => type !== STACK_TYPE && !external);
     return declared.map(({ urn, type, name, id, inputs }) => ({ urn, type, name, ...(id === "" ? {} : { id }), inputs: masked(inputs) }));
+  }
+
+  /** All that is known of every resource, the stack itself included, as it is kept: what is secret is readable. */
+  resources(): ResourceState[] {
+    return this.#options.state.live();
   }
 
   async #restore(): Promise<void> {
