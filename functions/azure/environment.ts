@@ -3,7 +3,7 @@ import { type Declared, declared, SettingsVariable } from "../core/environment.j
 
 const name = z.string().min(1);
 
-/** What the program can declare for the Function App, as app settings. */
+/** What the program can declare: for the Function App as app settings, for the container as environment. */
 const VARIABLES = {
   /** JSON of {@link Settings}. */
   PIPELINE_SETTINGS: SettingsVariable,
@@ -15,6 +15,8 @@ const VARIABLES = {
   UPLOADS_CONTAINER: name,
   /** Container of the variants, and of the pictures that labels are found in. */
   THUMBNAILS_CONTAINER: name,
+  /** What it is called where the processed images themselves lie in it, too. */
+  PROCESSED_CONTAINER: name,
   /** Queue that events and messages about images arrive in. */
   JOB_QUEUE: name,
   /** Queue for work that could not be done. */

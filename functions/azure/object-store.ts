@@ -7,6 +7,7 @@ import {
   generateBlobSASQueryParameters,
   RestError,
   SASProtocol,
+  type SASQueryParameters,
   type UserDelegationKey,
 } from "@azure/storage-blob";
 import { attachment } from "../core/attachment.js";
@@ -29,12 +30,18 @@ const CLOCK_SKEW = 5 * 60_000;
 /** Blobs that are deleted at a time. */
 const AT_ONCE = 16;
 
-/** A container of blobs. Its tickets and links are signed with a key that the app's identity is delegated: nobody knows the account's own. */
+/** What tickets and links are signed with. */
+export interface Signing {
+  /** Signs leave that ends at `values.expiresOn`. */
+  sign(values: BlobSASSignatureValues & { expiresOn: Date }, account: string): Promise<SASQueryParameters>;
+}
+
+/** A container of blobs. */
 export class BlobObjectStore implements ObjectStore {
   private readonly container: ContainerClient;
 
   constructor(
-    private readonly keys: DelegationKeys,
+    private readonly signing: Signing,
     service: BlobServiceClient,
     name: string,
   ) {
@@ -135,20 +142,21 @@ export class BlobObjectStore implements ObjectStore {
     // A signature tells whole seconds.
     const expiresOn = new Date(Math.floor(Date.now() / 1_000 + lifetime) * 1_000);
     const { containerName, accountName } = this.container;
-    const signature = generateBlobSASQueryParameters(
-      { ...values, containerName, blobName: key, expiresOn, protocol: SASProtocol.Https },
-      await this.keys.until(expiresOn),
-      accountName,
-    );
+    const protocol = this.container.url.startsWith("https:") ? SASProtocol.Https : SASProtocol.HttpsAndHttp;
+    const signature = await this.signing.sign({ ...values, containerName, blobName: key, expiresOn, protocol }, accountName);
     return { url: `${this.container.getBlobClient(key).url}?${signature}`, expiresAt: expiresOn.toISOString() };
   }
 }
 
-/** The keys that one account delegates to the app's identity, each for some hours. */
-export class DelegationKeys {
+/** The keys that one account delegates to the app's identity, each for some hours: nobody knows the account's own. */
+export class DelegationKeys implements Signing {
   private cached: { key: Promise<UserDelegationKey>; until: number } | undefined;
 
   constructor(private readonly service: Pick<BlobServiceClient, "getUserDelegationKey">) {}
+
+  async sign(values: BlobSASSignatureValues & { expiresOn: Date }, account: string): Promise<SASQueryParameters> {
+    return generateBlobSASQueryParameters(values, await this.until(values.expiresOn), account);
+  }
 
   /** A key that signs what ends then. */
   until(time: Date): Promise<UserDelegationKey> {

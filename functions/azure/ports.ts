@@ -1,43 +1,46 @@
-import { TableClient } from "@azure/data-tables";
-import { ManagedIdentityCredential, type TokenCredential } from "@azure/identity";
-import { BlobServiceClient } from "@azure/storage-blob";
-import { QueueServiceClient } from "@azure/storage-queue";
+import type { TokenCredential } from "@azure/identity";
 import { codeVersion } from "../core/code-version.js";
 import { kept } from "../core/kept.js";
-import type { Clock, DeadLetters, ObjectStore, RecordStore, Tagger, TagIndex, Workflow } from "../core/ports.js";
+import type { Clock, DeadLetters, ObjectStore, ResumableRecords, Tagger, TagIndex, Workflow } from "../core/ports.js";
 import type { Settings } from "../core/settings.js";
 import { none } from "../core/taggers/none.js";
 import { statistics } from "../core/taggers/statistics.js";
+import { type Account, accountOf } from "./account.js";
 import type { Uploads } from "./arrival.js";
+import { credentialOf } from "./credential.js";
 import { Database } from "./database.js";
 import { QueueDeadLetters } from "./dead-letters.js";
 import { environment, isDeclared } from "./environment.js";
 import { MailNotifier, type Notifier, TopicNotifier } from "./notifier.js";
-import { BlobObjectStore, DelegationKeys } from "./object-store.js";
+import { BlobObjectStore } from "./object-store.js";
 import { SqlRecordStore } from "./record-store.js";
 import { caller } from "./rest.js";
 import { TableTagIndex } from "./tag-index.js";
 import { vision } from "./vision.js";
 import { QueueWorkflow } from "./workflow.js";
 
-/** What the functions work on. */
-export interface Ports {
+/** Records in a database that does not forget by itself. */
+export type Records = ResumableRecords & Pick<SqlRecordStore, "forget">;
+
+/** Where images and all that is known of them are kept. */
+export interface Stores {
   settings: Settings;
   uploads: ObjectStore;
   variants: ObjectStore;
-  records: RecordStore & Pick<SqlRecordStore, "forget">;
+  records: Records;
   tags: TagIndex;
   deadLetters: DeadLetters;
   workflow: Workflow;
-  notifiers: readonly Notifier[];
-  tagger: Tagger;
   clock: Clock;
   /** Where images arrive. */
   place: Uploads;
-  apiKey(): Promise<string>;
 }
 
-const retryOptions = { maxTries: 4, retryDelayInMs: 200, maxRetryDelayInMs: 4_000 };
+/** What the workflow works on. */
+export interface Ports extends Stores {
+  notifiers: readonly Notifier[];
+  tagger: Tagger;
+}
 
 /**
  * All ports on Azure, as the program has declared them. A Function App is one process with all functions: it has them once.
@@ -45,62 +48,77 @@ const retryOptions = { maxTries: 4, retryDelayInMs: 200, maxRetryDelayInMs: 4_00
  * @param own The team's own tagger, where the settings say `module`.
  * @throws Error naming the app setting that is missing or wrong.
  */
-export function portsOf(own?: Tagger): Ports {
-  const declared = environment(
+export function portsOf(own?: Tagger): Ports & { apiKey(): Promise<string> } {
+  const { PIPELINE_SETTINGS, AZURE_CLIENT_ID, THUMBNAILS_CONTAINER } = environment(
     "PIPELINE_SETTINGS",
-    "STORAGE_BLOB_URL",
-    "STORAGE_QUEUE_URL",
-    "STORAGE_TABLE_URL",
-    "UPLOADS_CONTAINER",
-    "THUMBNAILS_CONTAINER",
-    "JOB_QUEUE",
-    "DEAD_LETTER_QUEUE",
-    "TAGS_TABLE",
-    "SQL_SERVER",
-    "SQL_PORT",
-    "SQL_DATABASE",
     "AZURE_CLIENT_ID",
-    "TOPIC_ENDPOINT",
+    "THUMBNAILS_CONTAINER",
   );
-  const settings = declared.PIPELINE_SETTINGS;
-  const credential = new ManagedIdentityCredential({ clientId: declared.AZURE_CLIENT_ID });
-  const blobs = new BlobServiceClient(declared.STORAGE_BLOB_URL, credential, { retryOptions });
-  const keys = new DelegationKeys(blobs);
-  const queues = new QueueServiceClient(declared.STORAGE_QUEUE_URL, credential, { retryOptions });
-  const tables = new TableClient(declared.STORAGE_TABLE_URL, declared.TAGS_TABLE, credential, {
-    retryOptions: { maxRetries: retryOptions.maxTries - 1, retryDelayInMs: 200, maxRetryDelayInMs: 4_000 },
-  });
-  const address = { server: declared.SQL_SERVER, port: declared.SQL_PORT, database: declared.SQL_DATABASE };
-  const place = { account: declared.STORAGE_BLOB_URL, container: declared.UPLOADS_CONTAINER };
-  const topic = new TopicNotifier(caller(credential, "https://eventgrid.azure.net/.default"), declared.TOPIC_ENDPOINT);
+  const credential = credentialOf(AZURE_CLIENT_ID);
   return {
-    settings,
-    uploads: new BlobObjectStore(keys, blobs, declared.UPLOADS_CONTAINER),
-    variants: new BlobObjectStore(keys, blobs, declared.THUMBNAILS_CONTAINER),
-    records: new SqlRecordStore(Database.at(address, credential)),
-    tags: new TableTagIndex(tables, settings.tagger === "cloud" ? "cloud" : `${settings.tagger} ${codeVersion()}`),
-    deadLetters: new QueueDeadLetters(queues.getQueueClient(declared.DEAD_LETTER_QUEUE)),
-    workflow: new QueueWorkflow(queues.getQueueClient(declared.JOB_QUEUE), place),
-    notifiers: [topic, ...mails(credential)],
-    tagger: taggerOf(settings.tagger, credential, own),
-    clock: { now: () => new Date() },
-    place,
-    apiKey: apiKeyOf(settings, credential),
+    ...storesOf(accountOf(credential), sqlRecords(credential), THUMBNAILS_CONTAINER),
+    notifiers: [topicOf(credential), ...mails(credential)],
+    tagger: taggerOf(PIPELINE_SETTINGS.tagger, credential, own),
+    apiKey: apiKeyOf(PIPELINE_SETTINGS, credential),
   };
 }
 
-function taggerOf(which: Settings["tagger"], credential: TokenCredential, own: Tagger | undefined): Tagger {
+/** @param variants Container of the variants, and of the pictures that labels are found in. */
+export function storesOf({ blobs, signing, queue, table }: Account, records: Records, variants: string): Stores {
+  const declared = environment(
+    "PIPELINE_SETTINGS",
+    "STORAGE_BLOB_URL",
+    "UPLOADS_CONTAINER",
+    "JOB_QUEUE",
+    "DEAD_LETTER_QUEUE",
+    "TAGS_TABLE",
+  );
+  const settings = declared.PIPELINE_SETTINGS;
+  const place = { account: declared.STORAGE_BLOB_URL, container: declared.UPLOADS_CONTAINER };
+  return {
+    settings,
+    uploads: new BlobObjectStore(signing, blobs, declared.UPLOADS_CONTAINER),
+    variants: new BlobObjectStore(signing, blobs, variants),
+    records,
+    tags: new TableTagIndex(table(declared.TAGS_TABLE), settings.tagger === "cloud" ? "cloud" : `${settings.tagger} ${codeVersion()}`),
+    deadLetters: new QueueDeadLetters(queue(declared.DEAD_LETTER_QUEUE)),
+    workflow: new QueueWorkflow(queue(declared.JOB_QUEUE), place),
+    clock: { now: () => new Date() },
+    place,
+  };
+}
+
+/** Records in the declared database. */
+export function sqlRecords(credential: TokenCredential): Records {
+  const { SQL_SERVER, SQL_PORT, SQL_DATABASE } = environment("SQL_SERVER", "SQL_PORT", "SQL_DATABASE");
+  return new SqlRecordStore(Database.at({ server: SQL_SERVER, port: SQL_PORT, database: SQL_DATABASE }, credential));
+}
+
+/** The declared topic. */
+export function topicOf(credential: TokenCredential): Notifier {
+  return new TopicNotifier(caller(credential, "https://eventgrid.azure.net/.default"), environment("TOPIC_ENDPOINT").TOPIC_ENDPOINT);
+}
+
+/**
+ * Who finds labels.
+ *
+ * @param own The team's own tagger, where the settings say `module`.
+ */
+export function taggerOf(which: Settings["tagger"], credential: TokenCredential, own: Tagger | undefined): Tagger {
   if (which === "none") return none;
   if (which === "statistics") return statistics;
   if (which === "cloud") {
     return vision(caller(credential, "https://cognitiveservices.azure.com/.default"), environment("VISION_ENDPOINT").VISION_ENDPOINT);
   }
   if (!own)
-    throw new Error('The settings say "module", but this package has no tagger of the team\'s own: package functions/azure/app-module.ts.');
+    throw new Error(
+      'The settings say "module", but this package has no tagger of the team\'s own: package the entry for modules (app-module, processor-module).',
+    );
   return own;
 }
 
-function mails(credential: TokenCredential): Notifier[] {
+/** The declared recipient of mails, if there is one. */
+export function mails(credential: TokenCredential): Notifier[] {
   if (!isDeclared("EMAIL_ENDPOINT")) return [];
   const { EMAIL_ENDPOINT, EMAIL_SENDER, EMAIL_RECIPIENT } = environment("EMAIL_ENDPOINT", "EMAIL_SENDER", "EMAIL_RECIPIENT");
   const call = caller(credential, "https://communication.azure.com/.default");
@@ -108,7 +126,7 @@ function mails(credential: TokenCredential): Notifier[] {
 }
 
 /** The key in the app's own settings, or in Key Vault. */
-function apiKeyOf({ auth }: Settings, credential: TokenCredential): () => Promise<string> {
+export function apiKeyOf({ auth }: Settings, credential: TokenCredential): () => Promise<string> {
   if (auth.kind !== "key") return () => Promise.reject(new Error("There is no API key: callers are told by other means."));
   if (!isDeclared("API_KEY_SECRET_URI")) {
     const { API_KEY } = environment("API_KEY");
