@@ -22,6 +22,8 @@ export interface Cloud {
   serve(request: HttpRequest): Promise<HttpResponse>;
   /** An HTTPS endpoint of its own, which listens from the first time on that somebody asks. Requests to it say its name. */
   secure(name: string): Promise<SecureEndpoint>;
+  /** An answer as somebody outside gets it, who does not trust the certificate of those endpoints: see `outward.ts`. */
+  outward(response: HttpResponse): HttpResponse;
   /** Something asynchronous: returns at once; retries, duplicates, delay, reordering and dead letters happen behind it. */
   deliver(delivery: Delivery): void;
   /** What happened in a service, for whoever subscribed (S3's "Object Created", for the event bus). */

@@ -12,6 +12,7 @@ import { type Backoff, Deliveries } from "./delivery.js";
 import { type Faults, NO_FAULTS } from "./faults.js";
 import type { HttpRequest, HttpResponse } from "./http.js";
 import { close, listen } from "./http-server.js";
+import { outward } from "./outward.js";
 import { seededRandom } from "./random.js";
 import { ResourceRegistry } from "./registry.js";
 import { type Api, CloudError, type Operation, type Principal, type Properties, type Service } from "./service.js";
@@ -72,6 +73,8 @@ export class EmbeddedCloud implements Cloud {
   readonly #random: () => number;
   readonly #kept: boolean;
   readonly #secure = new Map<string, Promise<SecureEndpoint & { server: Server }>>();
+  /** HTTPS endpoints that take plain HTTP too. */
+  readonly #open: string[] = [];
   #server: Server | undefined;
   #url = "";
 
@@ -173,6 +176,8 @@ export class EmbeddedCloud implements Cloud {
     const requestId = randomUUID();
     let operation = "?";
     try {
+      if (request.plain && !service.api?.takesPlain?.(request))
+        throw new CloudError("HttpsRequired", `${request.url.host} takes requests with credentials by HTTPS only.`, 400);
       const decoded = await protocol.decode(request, this);
       operation = decoded.operation;
       const guard = service.api?.guard;
@@ -196,6 +201,10 @@ export class EmbeddedCloud implements Cloud {
     this.#secure.set(name, known);
     const { url, authority } = await known;
     return { url, authority };
+  }
+
+  outward(response: HttpResponse): HttpResponse {
+    return outward(response, this.#open);
   }
 
   deliver(delivery: Delivery): void {
@@ -242,7 +251,9 @@ export class EmbeddedCloud implements Cloud {
     const before = this.#kept ? await readPort(file) : undefined;
     const { server, port } = await listen((request) => this.serve({ ...request, endpoint }), before, { tls: { key, cert } });
     if (this.#kept) await writeFile(file, JSON.stringify({ port }));
-    return { url: `https://127.0.0.1:${port}`, authority, server };
+    const url = `https://127.0.0.1:${port}`;
+    if (this.services.some(({ api }) => api?.takesPlain && api.endpoints?.includes(endpoint))) this.#open.push(url);
+    return { url, authority, server };
   }
 
   #operation(service: Service, name: string): Operation {

@@ -12,6 +12,8 @@ export interface HttpRequest {
   peer?: string;
   /** Name of the HTTPS endpoint that it came to; none is the endpoint that all services share. */
   endpoint?: string;
+  /** Whether it came by plain HTTP to an HTTPS endpoint. */
+  plain?: boolean;
 }
 
 export interface HttpResponse {

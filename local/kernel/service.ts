@@ -99,6 +99,8 @@ export interface Api {
   policyOf?(resource: string, cloud: Cloud): PolicyDocument | undefined;
   /** Names of the HTTPS endpoints where it answers, instead of on the one that all services share. */
   readonly endpoints?: readonly string[];
+  /** Whether a request may come to those by plain HTTP: links that a browser is to open, which would not trust their certificate. @default none may */
+  takesPlain?(request: HttpRequest): boolean;
   /** Who calls and who may, where that is not by signatures and policies as AWS knows them. */
   readonly guard?: Guard;
 }

@@ -47,7 +47,7 @@ conformance("POST /uploads", (client) => {
     assert.equal(record.format, "webp");
   });
 
-  it("fixes the size: more bytes, or fewer, are refused by the store", async () => {
+  it("fixes the size: other bytes are refused by the store, or known by what they are where it cannot tell", async () => {
     const bytes = await photos.jpeg(200, 100);
     for (const [what, other] of [
       ["larger", Buffer.concat([bytes, Buffer.alloc(100)])],
@@ -55,8 +55,19 @@ conformance("POST /uploads", (client) => {
     ] as const) {
       const ticket = await ticketFor(client(), `${what}.jpg`, bytes.length);
       const { status } = await client().redeem(ticket, other);
-      assert.ok(status >= 400 && status < 500, `${what}: ${status}`);
+      if (status >= 200 && status < 300) assert.equal((await client().result(ticket.key)).size, other.length, what);
+      else assert.ok(status >= 400 && status < 500, `${what}: ${status}`);
     }
+  });
+
+  it("lets nothing through that is larger than the limit, whatever size it was asked for", async () => {
+    const bytes = await photos.jpeg(200, 100);
+    const ticket = await ticketFor(client(), "grown.jpg", bytes.length);
+    const { status } = await client().redeem(ticket, Buffer.concat([bytes, Buffer.alloc(26_000_000)]));
+    if (status >= 400 && status < 500) return;
+    const record = await client().result(ticket.key);
+    assert.equal(record.status, "failed");
+    assert.equal(record.failure.code, "SIZE_LIMIT");
   });
 
   it("is for one name: a tampered URL is refused by the store", async () => {

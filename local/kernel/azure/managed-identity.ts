@@ -12,6 +12,8 @@ export interface AssignedIdentities {
 
 export const USER_ASSIGNED_IDENTITY = "azure-native:managedidentity:UserAssignedIdentity";
 
+export const FEDERATED_CREDENTIAL = "azure-native:managedidentity:FederatedIdentityCredential";
+
 const assigned = new WeakMap<object, Map<string, AssignedIdentities>>();
 
 /** What a process's environment needs so that `ManagedIdentityCredential` of @azure/identity, unmodified, has tokens of these identities and of no others. */

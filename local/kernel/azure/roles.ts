@@ -105,7 +105,11 @@ export const BUILT_IN_ROLES: Readonly<Record<string, Role>> = {
     actions: ["Microsoft.KeyVault/checkNameAvailability/read", "Microsoft.KeyVault/vaults/*/read"],
     dataActions: ["Microsoft.KeyVault/vaults/secrets/*"],
   },
-  "7f951dda-4ed3-4680-a7ca-43fe172d538d": { name: "AcrPull", actions: ["Microsoft.ContainerRegistry/registries/pull/read"], dataActions: [] },
+  "7f951dda-4ed3-4680-a7ca-43fe172d538d": {
+    name: "AcrPull",
+    actions: ["Microsoft.ContainerRegistry/registries/pull/read"],
+    dataActions: [],
+  },
   "b1ff04bb-8a4e-4dc4-8eb5-8693973ce19b": {
     name: "Azure Kubernetes Service RBAC Cluster Admin",
     actions: [

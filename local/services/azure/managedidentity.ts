@@ -1,6 +1,11 @@
 import { randomUUID } from "node:crypto";
-import { armResource, sameId, TENANT } from "../../kernel/azure/arm.js";
-import { type AssignedIdentities, identitiesOf, USER_ASSIGNED_IDENTITY } from "../../kernel/azure/managed-identity.js";
+import { armResource, resourceId, sameId, TENANT } from "../../kernel/azure/arm.js";
+import {
+  type AssignedIdentities,
+  FEDERATED_CREDENTIAL,
+  identitiesOf,
+  USER_ASSIGNED_IDENTITY,
+} from "../../kernel/azure/managed-identity.js";
 import { issueToken, TOKEN_LIFETIME, type TokenHolder } from "../../kernel/azure/tokens.js";
 import type { Cloud } from "../../kernel/cloud.js";
 import { CloudError, type Guard, type Properties, type Protocol, type Service } from "../../kernel/service.js";
@@ -23,6 +28,7 @@ export default function managedIdentity(): Service {
           tenantId: TENANT,
         }),
       }),
+      [FEDERATED_CREDENTIAL]: federatedCredential,
     },
     api: {
       protocol: PROTOCOL,
@@ -48,6 +54,58 @@ export default function managedIdentity(): Service {
     },
   };
 }
+
+const IDENTITIES = "Microsoft.ManagedIdentity/userAssignedIdentities";
+
+/** Whose tokens are taken for those of an identity: of which issuer, for which subject, meant for whom. */
+const federatedCredential = armResource({
+  type: `${IDENTITIES}/federatedIdentityCredentials`,
+  apiVersion: "2023-01-31",
+  inputs: ["resourceGroupName", "resourceName", "federatedIdentityCredentialResourceName", "issuer", "subject", "audiences"],
+  named: { input: "federatedIdentityCredentialResourceName", maxLength: 120, style: "plain" },
+  replacedBy: ["resourceName"],
+  systemData: true,
+  id: ({ resourceGroupName, resourceName, federatedIdentityCredentialResourceName }) =>
+    resourceId(resourceGroupName, `${IDENTITIES}/federatedIdentityCredentials`, resourceName, federatedIdentityCredentialResourceName),
+  check(inputs) {
+    const { federatedIdentityCredentialResourceName: name, issuer, subject, audiences } = inputs;
+    if (typeof name === "string" && !/^[A-Za-z0-9][\w-]{2,119}$/.test(name)) {
+      throw new CloudError(
+        "BadRequest",
+        `The name '${name}' of the federated identity credential must have 3 to 120 letters, digits, - and _.`,
+      );
+    }
+    if (typeof issuer === "string" && !/^https:\/\/\S+$/.test(issuer)) {
+      throw new CloudError("BadRequest", `issuer is "${issuer}": it must be an https URL.`);
+    }
+    if (subject === "")
+      throw new CloudError("BadRequest", "subject is empty: for a service account it is system:serviceaccount:NAMESPACE:NAME.");
+    if (Array.isArray(audiences) && audiences.length !== 1) {
+      throw new CloudError(
+        "BadRequest",
+        `audiences has ${audiences.length} entries: there must be one, such as "api://AzureADTokenExchange".`,
+      );
+    }
+    return inputs;
+  },
+  outputs({ resourceName, issuer, subject, audiences }, { id, cloud }) {
+    const parent = id.split("/federatedIdentityCredentials/")[0];
+    if (!cloud.resources.all(USER_ASSIGNED_IDENTITY).some((identity) => sameId(identity.id, parent))) {
+      throw new CloudError("ParentResourceNotFound", `There is no user-assigned identity "${resourceName}".`, 404);
+    }
+    const same = cloud.resources
+      .all(FEDERATED_CREDENTIAL)
+      .find((other) => other.id !== id && sameId(other.id.split("/federatedIdentityCredentials/")[0], parent) && matches(other.outputs));
+    if (same) {
+      throw new CloudError("Conflict", `${resourceName} has a credential for this issuer and subject already: ${same.outputs.name}.`, 409);
+    }
+    return { issuer, subject, audiences };
+
+    function matches(other: Properties): boolean {
+      return other.issuer === issuer && other.subject === subject;
+    }
+  },
+});
 
 function holderOf({ userAssigned = [], systemAssigned }: AssignedIdentities, selector: Properties, { resources }: Cloud): TokenHolder {
   const { client_id: clientId, mi_res_id: resourceId, principal_id: principalId } = selector;

@@ -272,7 +272,14 @@ export default function storage(): Service {
         ],
       }),
     },
-    api: { protocol: PROTOCOL, endpoints: STORES, guard, operations: { ...operations, ApplyLifecycle: lifecycleOperation(contents) } },
+    // A signed link stands for itself: what it may do was decided when it was signed.
+    api: {
+      protocol: PROTOCOL,
+      endpoints: STORES,
+      takesPlain: ({ url }) => url.searchParams.has("sig"),
+      guard,
+      operations: { ...operations, ApplyLifecycle: lifecycleOperation(contents) },
+    },
   };
 }
 

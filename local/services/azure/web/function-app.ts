@@ -103,7 +103,7 @@ export class FunctionApp {
   /** Listens; until a package is deployed, it answers 404. */
   static async start(config: FunctionAppConfig, platform: Platform): Promise<FunctionApp> {
     const app = new FunctionApp(config, platform);
-    const { server, port } = await listen((request) => app.#serve(request), config.port);
+    const { server, port } = await listen(async (request) => platform.outward(await app.#serve(request)), config.port);
     app.#server = server;
     app.#origin = `http://127.0.0.1:${port}`;
     const internal = await listen((request) => app.#serveApp(request));

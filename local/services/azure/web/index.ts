@@ -186,6 +186,7 @@ async function platformOf(name: string, inputs: Properties, cloud: Cloud): Promi
       cloud.trace.listen(({ kind, subject, detail }) => {
         if (kind === "call" && subject === "storage" && detail?.operation === "PutMessage" && detail.status === "done") listener("");
       }),
+    outward: (response) => cloud.outward(response),
     trace: (entry) => cloud.trace.add(entry),
     log: ({ level, message, functionName, invocationId, category }) =>
       cloud.trace.add({

@@ -1,3 +1,4 @@
+import type { HttpResponse } from "../../../kernel/http.js";
 import type { TraceEntry } from "../../../kernel/trace.js";
 import type { LogLine } from "./worker.js";
 
@@ -11,6 +12,8 @@ export interface Platform {
   authority: string | undefined;
   /** Calls the listener whenever a message was put into a queue: its address, `…/account/queue`. Returns how to stop it. */
   onQueueMessage(listener: (queue: string) => void): () => void;
+  /** An answer as callers from outside get it. */
+  outward(response: HttpResponse): HttpResponse;
   trace(entry: Omit<TraceEntry, "at">): void;
   /** A line that a function, or the host itself, logs. */
   log(line: LogLine): void;

@@ -164,6 +164,16 @@ describe("Azure Storage", function () {
       assert.equal((await plain("GET", readable)).body, "bytes");
     });
 
+    it("is the one thing that plain HTTP will do for, as browsers do not trust the certificate", async () => {
+      const bare = (url: string) => url.replace("https:", "http:");
+      const url = await signedUrl(writer, "opened.png", "cw");
+      assert.equal((await fetch(bare(url), { method: "PUT", headers: put, body: "bytes" })).status, 201);
+      const token = (await azure.credential(writer).getToken("https://storage.azure.com/.default")).token;
+      const refused = await fetch(bare(blob(writer, "opened.png").url), { headers: { authorization: `Bearer ${token}` } });
+      assert.equal(refused.status, 400);
+      assert.equal(refused.headers.get("x-ms-error-code"), "HttpsRequired");
+    });
+
     it("takes none that was changed, or is for another blob", async () => {
       const url = await signedUrl(writer, "one.png", "cw");
       assert.equal((await plain("PUT", url.replace("one.png", "two.png"), "x", put)).code, "AuthenticationFailed");
