@@ -10,9 +10,25 @@ export const DEPLOYER = {
 /** A token as Entra ID gives it to an application, but for its signature. */
 export const TOKEN = `e30.${Buffer.from(JSON.stringify({ idtyp: "app", app_displayname: "deployer" })).toString("base64url")}.sig`;
 
+/** A cluster's kubeconfig as Azure gives it where Entra ID signs in: by a device code. */
+const KUBECONFIG = `apiVersion: v1
+kind: Config
+clusters:
+- name: photos-cluster-cluster
+  cluster: {server: "https://photos-cluster.hcp.westeurope.azmk8s.io:443", certificate-authority-data: Q0E=}
+contexts:
+- name: photos-cluster-cluster
+  context: {cluster: photos-cluster-cluster, user: clusterUser_photos}
+current-context: photos-cluster-cluster
+users:
+- name: clusterUser_photos
+  user: {exec: {apiVersion: client.authentication.k8s.io/v1beta1, command: kubelogin, args: [get-token, --login, devicecode]}}
+`;
+
 export const FUNCTIONS: Record<string, Record<string, unknown>> = {
   "azure-native:authorization:getClientConfig": DEPLOYER,
   "azure-native:authorization:getClientToken": { token: TOKEN },
+  "azure-native:containerservice:listManagedClusterUserCredentials": { kubeconfigs: [{ name: "clusterUser", value: btoa(KUBECONFIG) }] },
 };
 
 /** Input that names a resource → its type in Resource Manager, below the group or the resource that it belongs to. */
@@ -46,6 +62,9 @@ const NAMED: Readonly<Record<string, { name: string; type: string; within?: [inp
   "cognitiveservices:Account": { name: "accountName", type: "Microsoft.CognitiveServices/accounts" },
   "keyvault:Vault": { name: "vaultName", type: "Microsoft.KeyVault/vaults" },
   "keyvault:Secret": { name: "secretName", type: "secrets", within: ["vaultName", "Microsoft.KeyVault/vaults"] },
+  "containerregistry:Registry": { name: "registryName", type: "Microsoft.ContainerRegistry/registries" },
+  "containerservice:ManagedCluster": { name: "resourceName", type: "Microsoft.ContainerService/managedClusters" },
+  "monitor:DataCollectionRule": { name: "dataCollectionRuleName", type: "Microsoft.Insights/dataCollectionRules" },
   "communication:EmailService": { name: "emailServiceName", type: "Microsoft.Communication/emailServices" },
   "communication:Domain": { name: "domainName", type: "domains", within: ["emailServiceName", "Microsoft.Communication/emailServices"] },
   "communication:CommunicationService": { name: "communicationServiceName", type: "Microsoft.Communication/communicationServices" },
@@ -74,6 +93,14 @@ export function outputs(token: string, logical: string, inputs: Record<string, a
     }
     case "managedidentity:UserAssignedIdentity":
       return { name, principalId: "bbbbbbbb-0000-4000-8000-000000000001", clientId: "bbbbbbbb-0000-4000-8000-000000000002" };
+    case "containerregistry:Registry":
+      return { name, loginServer: `${name}.azurecr.io` };
+    case "containerservice:ManagedCluster":
+      return {
+        name,
+        oidcIssuerProfile: { ...inputs.oidcIssuerProfile, issuerURL: "https://westeurope.oic.prod-aks.azure.com/photos/" },
+        identityProfile: { kubeletidentity: { objectId: "bbbbbbbb-0000-4000-8000-000000000005" } },
+      };
     case "eventgrid:SystemTopic":
       return { name, identity: { ...inputs.identity, principalId: "bbbbbbbb-0000-4000-8000-000000000003" } };
     case "eventgrid:Topic":

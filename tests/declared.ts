@@ -103,6 +103,9 @@ const FUNCTIONS: Record<string, Record<string, unknown>> = {
   "aws:index/getRegion:getRegion": { region: REGION, name: REGION },
 };
 
+/** Of every image that is built. */
+const DIGEST = `sha256:${"d".repeat(64)}`;
+
 const physical = (name: string, inputs: Record<string, any>): string => inputs.name ?? inputs.bucket ?? name;
 
 /** What the cloud would add. */
@@ -138,6 +141,12 @@ function outputs(type: string, logical: string, inputs: Record<string, any>): Re
       return { name, apiEndpoint: `https://${name}.execute-api.${REGION}.amazonaws.com`, executionArn: arn("execute-api", name) };
     case "pulumi-nodejs:dynamic:Resource":
       return { key: "a-key-that-was-generated" };
+    case "pulumi-nodejs:dynamic/core:SelfSignedCertificate":
+      return { certificate: "a certificate", key: "its key" };
+    case "pulumi-nodejs:dynamic/azure:ImageBuild":
+      return { digest: DIGEST, reference: `${inputs.loginServer}/${inputs.repository}@${DIGEST}` };
+    case "kubernetes:core/v1:Service":
+      return { status: { loadBalancer: { ingress: [{ ip: "203.0.113.80" }] } } };
     default:
       return {};
   }

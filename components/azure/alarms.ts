@@ -15,6 +15,11 @@ export interface AlarmsArgs extends Group {
   queuesOf: pulumi.Input<string>;
   /** Queues in which no message should ever be put. */
   parkedIn: readonly string[];
+  /**
+   * The query of the failures that are logged.
+   * @default what a Function App logs of them
+   */
+  failures?: string | undefined;
   /** Changes to the resources underneath. */
   transform?:
     | {
@@ -67,7 +72,7 @@ export class Alarms extends Component<(typeof CHILDREN)[number]> {
         `StorageQueueLogs | where OperationName == "PutMessage" and Uri has_any (${queues})`,
         group,
       ),
-      failed: this.createQuery("failed", "The app failed.", "AppTraces | where SeverityLevel >= 3", group),
+      failed: this.createQuery("failed", "The app failed.", args.failures ?? "AppTraces | where SeverityLevel >= 3", group),
     };
     this.registerOutputs();
   }

@@ -9,6 +9,7 @@ const ROLES = {
   "Storage Blob Data Reader": "2a2b9908-6ea1-4ae2-8e65-a410df84e7d1",
   "Storage Blob Delegator": "db58b8e5-c6ad-4a2a-8342-4190687cbf4a",
   "Storage Queue Data Contributor": "974c5e8b-45b9-4653-ba55-5f855dd0fb88",
+  "Storage Queue Data Reader": "19e7f393-937e-4f77-808e-94535e297925",
   "Storage Queue Data Message Sender": "c6a89b2d-59bc-44d0-9896-0f6e12d7b80a",
   "Storage Table Data Contributor": "0a9a7e1f-b9d0-4cc4-a60d-0319b160aaa3",
   "EventGrid Data Sender": "d5a91429-5739-47e2-a06b-3470a27159e7",
@@ -16,6 +17,8 @@ const ROLES = {
   "Cognitive Services User": "a97b65f3-24c7-4388-baec-2e87135dc908",
   "Key Vault Secrets User": "4633458b-17de-408a-b874-0445c86b69e6",
   "Communication and Email Service Owner": "09976791-48a7-449e-bb21-39d1a415f350",
+  AcrPull: "7f951dda-4ed3-4680-a7ca-43fe172d538d",
+  "Azure Kubernetes Service RBAC Cluster Admin": "b1ff04bb-8a4e-4dc4-8eb5-8693973ce19b",
 } as const;
 
 /** A built-in role on a resource and what is in it. */
@@ -29,18 +32,23 @@ export interface Grant {
 export interface GrantsArgs<Name extends string> {
   /** Object id of the identity. */
   principal: pulumi.Input<string>;
+  /**
+   * `"identity"`: a managed one, which may be new. `"deployer"`: a person or an application, whichever it is, that the directory has long known.
+   * @default "identity"
+   */
+  kind?: "identity" | "deployer";
   /** What it may do, by a name for each. */
   may: Record<Name, Grant>;
   /** Changes to the role assignments, by name. */
   transform?: { [N in Name]?: Transform<authorization.RoleAssignmentArgs> } | undefined;
 }
 
-/** What a managed identity may do: a role assignment for each, and nothing else. */
+/** What an identity may do: a role assignment for each, and nothing else. */
 export class Grants<Name extends string = string> extends Component<Name> {
   /** The role assignments, by name: what needs them has to wait for them. */
   readonly nodes: Record<Name, authorization.RoleAssignment>;
 
-  constructor(name: string, { principal, may, transform }: GrantsArgs<Name>, opts?: pulumi.ComponentResourceOptions) {
+  constructor(name: string, { principal, kind = "identity", may, transform }: GrantsArgs<Name>, opts?: pulumi.ComponentResourceOptions) {
     const names = Object.keys(may) as Name[];
     super("azure:Grants", name, { children: names, transform }, opts);
     const { subscriptionId } = authorization.getClientConfigOutput({ parent: this });
@@ -49,7 +57,7 @@ export class Grants<Name extends string = string> extends Component<Name> {
       return this.create(each, authorization.RoleAssignment, {
         principalId: principal,
         // Without it Azure looks for the identity in the directory, which does not know new ones yet.
-        principalType: "ServicePrincipal",
+        ...(kind === "identity" && { principalType: "ServicePrincipal" }),
         roleDefinitionId: pulumi.interpolate`/subscriptions/${subscriptionId}/providers/Microsoft.Authorization/roleDefinitions/${ROLES[role]}`,
         scope,
       });

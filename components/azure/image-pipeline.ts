@@ -4,68 +4,31 @@ import * as resources from "@pulumi/azure-native/resources/index.js";
 import * as pulumi from "@pulumi/pulumi";
 import type { ImagePipelineArgs as Contract, ImagePipelineOutputs } from "../contract.js";
 import { Component, type Transform } from "../core/component.js";
-import { InvalidArgument } from "../core/errors.js";
 import { kept, tagged } from "../core/options.js";
 import { type ValidatedArgs, validated } from "../core/validation.js";
 import { Alarms, type AlarmsArgs } from "./alarms.js";
 import { ApiKey, type ApiKeyArgs } from "./api-key.js";
 import { Arrivals, type ArrivalsArgs } from "./arrivals.js";
 import { Email, type EmailArgs } from "./email.js";
-import { checkSource, ExistingContainer } from "./existing-container.js";
+import { ExistingContainer } from "./existing-container.js";
 import { FunctionApp, type FunctionAppArgs } from "./function-app.js";
 import { type Grant, Grants, type GrantsArgs } from "./grants.js";
 import type { Group } from "./group.js";
+import { KUBERNETES_PARTS, KubernetesHosting, type KubernetesTransform } from "./kubernetes/hosting.js";
+import { Identities, type IdentitiesArgs } from "./kubernetes/identities.js";
+import type { Kubernetes } from "./kubernetes/options.js";
 import { Monitoring, type MonitoringArgs } from "./monitoring.js";
-import { Records, type RecordsArgs, type SqlAdministrator, tokenFor } from "./records.js";
+import { type Azure, type AzureArgs, azureOptions, DEAD_LETTERS, type Functions, THUMBNAILS } from "./options.js";
+import type { Images, Parts } from "./parts.js";
+import { Records, type RecordsArgs, tokenFor } from "./records.js";
 import { Storage, type StorageTransform } from "./storage.js";
 import { Topic, type TopicArgs } from "./topic.js";
 import { Vision, type VisionArgs } from "./vision.js";
-
-/** What only Azure can be asked for. */
-interface AzureOptions {
-  /**
-   * Instances of the app that always run, 0 to 20, so that orchestrations begin at once; they cost money while they wait.
-   * @default 1
-   */
-  alwaysReady?: number;
-
-  /**
-   * Who administers the database server; whoever deploys has to be it, or a member of it.
-   * @default whoever deploys first
-   */
-  sqlAdministrator?: SqlAdministrator;
-}
-
-/** A container of our own. */
-interface CreatedOptions extends AzureOptions {
-  /**
-   * Its name: 3 to 63 lower-case letters, digits and single hyphens.
-   * @default "images-input"
-   */
-  container?: string;
-
-  source?: never;
-}
-
-/** A container that is there: `source: { existing: "account/container" }`. */
-interface AdoptedOptions extends AzureOptions {
-  container?: never;
-
-  source: {
-    /** The resource group of its account. */
-    resourceGroup: pulumi.Input<string>;
-    /** The account's system topic, in the same group, if it has one: there can be no second one. */
-    systemTopic?: pulumi.Input<string>;
-  };
-}
-
-type Source = { source?: never; azure?: CreatedOptions } | { source: { existing: pulumi.Input<string> }; azure: AdoptedOptions };
 
 interface Transforms {
   /** Changes to the resources underneath, by the name of the part and of the resource in it: `{ images: { account: { … } } }`. */
   transform?: {
     group?: Transform<resources.ResourceGroupArgs>;
-    identity?: Transform<managedidentity.UserAssignedIdentityArgs>;
     images?: StorageTransform<"uploads" | "thumbnails" | "deadLetters">;
     state?: StorageTransform<"packages", "jobs" | "poison" | "parked", "tags">;
     monitoring?: MonitoringArgs["transform"];
@@ -74,14 +37,18 @@ interface Transforms {
     email?: EmailArgs["transform"];
     vision?: VisionArgs["transform"];
     apiKey?: ApiKeyArgs["transform"];
-    grants?: GrantsArgs<GrantName>["transform"];
-    app?: FunctionAppArgs["transform"];
     arrivals?: ArrivalsArgs["transform"];
     alarms?: AlarmsArgs["transform"];
-  };
+    /** Of a Function App. */
+    identity?: Transform<managedidentity.UserAssignedIdentityArgs>;
+    grants?: GrantsArgs<GrantName>["transform"];
+    app?: FunctionAppArgs["transform"];
+    /** On Kubernetes. */
+    identities?: IdentitiesArgs["transform"];
+  } & KubernetesTransform;
 }
 
-/** What the app may do. */
+/** What a Function App may do. */
 type GrantName =
   | "hostBlobs"
   | "hostQueues"
@@ -96,39 +63,65 @@ type GrantName =
   | "mail";
 
 /** {@link Contract}, and what only Azure has. */
-export type ImagePipelineArgs = Contract & Source & Transforms;
+export type ImagePipelineArgs = Contract & AzureArgs & Transforms;
 
-const PARTS = [
-  "group",
-  "identity",
-  "images",
-  "state",
-  "monitoring",
-  "records",
-  "topic",
-  "email",
-  "vision",
-  "apiKey",
-  "grants",
-  "app",
-  "arrivals",
-  "alarms",
-] as const;
-type Part = (typeof PARTS)[number];
+const COMMON = ["group", "images", "state", "monitoring", "records", "topic", "email", "vision", "apiKey", "arrivals", "alarms"] as const;
+const PARTS = {
+  functions: [...COMMON, "identity", "grants", "app"],
+  kubernetes: [...COMMON, "identities", ...KUBERNETES_PARTS],
+} as const;
+type Part = (typeof PARTS)[keyof typeof PARTS][number];
 
 /** What is called the same in every account. */
 const QUEUES = { jobs: "jobqueue", poison: "jobqueue-poison", parked: "parked" } as const;
 
-type State = Storage<"packages", keyof typeof QUEUES, "tags">;
+/** What a Function App keeps, and the work that waits for it. */
+type AppState = Storage<"packages", keyof typeof QUEUES, "tags">;
+
+/** What runs a pipeline, and what it works on that is made for it. */
+interface Host {
+  url: pulumi.Output<string>;
+  /** Where its pages come from. */
+  origin: pulumi.Output<string>;
+  /** What callers have to trust, in PEM. */
+  certificate?: pulumi.Output<string>;
+  workflow: pulumi.Output<string>;
+  state: Parts["state"];
+  records: Records;
+  /** Queues in which no message should ever be put. */
+  parkedIn: readonly string[];
+  /** The query of the failures that it logs. */
+  failures?: string;
+  nodes: FunctionsNodes | KubernetesNodes;
+}
+
+interface FunctionsNodes {
+  identity: managedidentity.UserAssignedIdentity;
+  grants: Grants;
+  app: FunctionApp;
+  identities?: never;
+  kubernetes?: never;
+}
+
+interface KubernetesNodes {
+  identities: Identities;
+  kubernetes: KubernetesHosting;
+  identity?: never;
+  grants?: never;
+  app?: never;
+}
 
 /**
  * A complete image pipeline: a container to put images into, a durable workflow that validates, resizes and labels them, records that are found
- * by user, tag, status and time, a topic that tells of results, and an HTTP API with a page.
+ * by user, tag, status and time, a topic that tells of results, and an HTTP API with a page. It runs as a Function App, or on a cluster of AKS.
  *
  * @example
  * const photos = new ImagePipeline("photos", { thumbnails: { card: { width: 320, height: 200 } }, notify: { email: "ops@example.org" } });
  * export const url = photos.url;
  * export const apiKey = photos.apiKey;
+ *
+ * @example
+ * const media = new ImagePipeline("media", { azure: { hosting: "kubernetes", replicas: { processor: { min: 1, max: 20 } } } });
  */
 export class ImagePipeline extends Component<Part> implements ImagePipelineOutputs {
   readonly url: pulumi.Output<string>;
@@ -139,13 +132,14 @@ export class ImagePipeline extends Component<Part> implements ImagePipelineOutpu
   readonly workflow: pulumi.Output<string>;
   readonly records: pulumi.Output<string>;
   readonly deadLetters: pulumi.Output<string>;
+  /** What callers of `url` have to trust, in PEM: where a pipeline on Kubernetes vouches for itself. Empty everywhere else. */
+  readonly certificate: pulumi.Output<string>;
 
   /** The parts, each with its own `nodes`: `photos.nodes.state.nodes.account`. */
   readonly nodes: {
     group: resources.ResourceGroup;
-    identity: managedidentity.UserAssignedIdentity;
     images: Storage<"uploads" | "thumbnails" | "deadLetters"> | ExistingContainer;
-    state: State;
+    state: Parts["state"];
     monitoring: Monitoring;
     records: Records;
     topic: Topic;
@@ -155,19 +149,17 @@ export class ImagePipeline extends Component<Part> implements ImagePipelineOutpu
     vision?: Vision;
     /** Only for `auth: "key"`. */
     apiKey?: ApiKey;
-    grants: Grants;
-    app: FunctionApp;
     arrivals: Arrivals;
     alarms: Alarms;
-  };
+  } & (FunctionsNodes | KubernetesNodes);
 
   private readonly transform: NonNullable<Transforms["transform"]>;
 
   /** @param name 1 to 24 lower-case letters, digits and hyphens; all physical names begin with it. */
   constructor(name: string, args: ImagePipelineArgs = {}, opts?: pulumi.ComponentResourceOptions) {
     const settled = validated(name, args, ["azure", "transform"]);
-    const azure = azureOptions(name, args);
-    super("azure:ImagePipeline", name, { children: PARTS, transform: args.transform }, opts);
+    const azure = azureOptions(name, args, settled);
+    super("azure:ImagePipeline", name, { children: PARTS[azure.hosting], transform: args.transform }, opts);
     this.transform = args.transform ?? {};
 
     const resourceGroup = this.createResourceGroup(settled);
@@ -177,25 +169,24 @@ export class ImagePipeline extends Component<Part> implements ImagePipelineOutpu
       location: resourceGroup.location,
       tags: settled.tags,
     };
-    const identity = this.createIdentity(group);
     const images = this.createImages(settled, azure, group);
-    const state = this.createState(settled, group);
-    const monitoring = this.createMonitoring(settled, group);
-    const records = this.createRecords(settled, azure, group, identity);
+    const monitoring = this.createMonitoring(settled, azure, group);
     const topic = this.createTopic(group);
     const email = this.createEmail(settled, group);
     const vision = this.createVision(settled, group);
     const apiKey = this.createApiKey(settled, group);
-    const used = { images, state, monitoring, records, topic, email, vision, apiKey };
-    const grants = this.createGrants(identity, used);
-    const app = this.createApp(settled, azure, group, identity, used, grants);
+    const used = { images, topic, email, vision, apiKey };
+    const host =
+      azure.hosting === "kubernetes"
+        ? this.onKubernetes(settled, azure, group, used, monitoring)
+        : this.onFunctions(settled, azure, group, used, monitoring);
+    const { state, records } = host;
     const arrivals = this.createArrivals(azure, group, images, state);
-    const alarms = this.createAlarms(settled, group, monitoring, state, arrivals);
-    images.part.openTo([app.origin, ...settled.origins]);
+    const alarms = this.createAlarms(settled, group, monitoring, host, arrivals);
+    images.part.openTo([host.origin, ...settled.origins]);
 
     this.nodes = {
       group: resourceGroup,
-      identity,
       images: images.part,
       state,
       monitoring,
@@ -204,20 +195,53 @@ export class ImagePipeline extends Component<Part> implements ImagePipelineOutpu
       ...(email && { email }),
       ...(vision && { vision }),
       ...(apiKey && { apiKey }),
-      grants,
-      app,
+      ...host.nodes,
       arrivals,
       alarms,
     };
-    this.url = app.url;
+    this.url = host.url;
     this.apiKey = apiKey?.value ?? pulumi.secret("");
+    this.certificate = host.certificate ?? pulumi.output("");
     this.uploads = images.uploads.name;
     this.thumbnails = images.thumbnails.name;
     this.topic = topic.endpoint;
-    this.workflow = app.appName;
+    this.workflow = host.workflow;
     this.records = records.table;
     this.deadLetters = pulumi.interpolate`${state.endpoints.queue}${state.nodes.queues.parked.name}`;
     this.registerOutputs({ url: this.url, apiKey: this.apiKey });
+  }
+
+  /** A Function App with one identity; queues, tags, and what its host keeps lie in one account. */
+  private onFunctions(settled: ValidatedArgs, azure: Azure & Functions, group: Group, used: Used, monitoring: Monitoring): Host {
+    const identity = this.createIdentity(group);
+    const state = this.createState(settled, group, { packages: "packages" }, QUEUES);
+    const records = this.createRecords(settled, azure, group, [identity]);
+    const parts = { ...used, state, records };
+    const grants = this.createGrants(identity, parts, monitoring);
+    const app = this.createApp(settled, azure, group, identity, parts, monitoring, grants);
+    const { url, origin, appName: workflow } = app;
+    const watched = { parkedIn: [QUEUES.poison, QUEUES.parked], failures: "AppTraces | where SeverityLevel >= 3" };
+    return { url, origin, workflow, state, records, ...watched, nodes: { identity, grants, app } };
+  }
+
+  /** A cluster, in which each program has an identity of its own. */
+  private onKubernetes(settled: ValidatedArgs, azure: Azure & Kubernetes, group: Group, used: Used, monitoring: Monitoring): Host {
+    const { identities: transform } = this.transform;
+    const identities = new Identities(`${this.name}-identities`, { ...group, transform }, this.child());
+    const { uploader, processor } = identities.nodes;
+    const { jobs, parked } = QUEUES;
+    const state = this.createState(settled, group, undefined, { jobs, parked });
+    const records = this.createRecords(settled, azure, group, [uploader, processor]);
+    const parts = { ...used, state, records };
+    const kubernetes = new KubernetesHosting(
+      this.name,
+      { group, settled, options: azure, parts, workspaceId: monitoring.workspaceId, identities, transform: this.transform },
+      this.child(),
+    );
+    const { url, certificate, workflow } = kubernetes;
+    const failures = `ContainerLogV2 | where PodNamespace == "${azure.namespace}" and LogMessage.level == "error"`;
+    const watched = { parkedIn: [parked], failures };
+    return { url, origin: url, certificate, workflow, state, records, ...watched, nodes: { identities, kubernetes } };
   }
 
   private createResourceGroup(settled: ValidatedArgs): resources.ResourceGroup {
@@ -234,8 +258,10 @@ export class ImagePipeline extends Component<Part> implements ImagePipelineOutpu
   }
 
   /** Pictures, and nothing else: what may read them may not thereby read the host's state. */
-  private createImages({ existing, removal }: ValidatedArgs, { container, source }: Azure, group: Group): Images {
+  private createImages({ existing, removal }: ValidatedArgs, azure: Azure, group: Group): Images {
+    const { container, source } = azure;
     const name = `${this.name}-images`;
+    const thumbnails = azure.hosting === "kubernetes" ? azure.processed : THUMBNAILS;
     if (existing !== undefined && source) {
       const { resourceGroup: resourceGroupName } = source;
       const { images: transform } = this.transform;
@@ -247,9 +273,9 @@ export class ImagePipeline extends Component<Part> implements ImagePipelineOutpu
       name,
       {
         ...group,
-        containers: { uploads: container, thumbnails: "thumbnails", deadLetters: "deadletter" },
+        containers: { uploads: container, thumbnails, deadLetters: DEAD_LETTERS },
         // What labels were found in is looked at once.
-        expire: { "thumbnails/labels/": 1 },
+        expire: { [`${thumbnails}/labels/`]: 1 },
         removal,
         transform: this.transform.images,
       },
@@ -258,35 +284,36 @@ export class ImagePipeline extends Component<Part> implements ImagePipelineOutpu
     return { part, ...part.nodes.containers, accountId: part.accountId, location: part.location, url: part.endpoints.blob };
   }
 
-  /** What the host keeps, and the work that waits: queues, tags, packages, and the history of orchestrations. */
-  private createState({ removal }: ValidatedArgs, group: Group): State {
-    return new Storage(
+  /** The work that waits, tags, and in containers what the host keeps. */
+  private createState<Containers extends string, Queues extends string>(
+    { removal }: ValidatedArgs,
+    group: Group,
+    containers: Record<Containers, string> | undefined,
+    queues: Record<Queues, string>,
+  ): Storage<Containers, Queues, "tags"> {
+    const { state: transform } = this.transform;
+    return new Storage<Containers, Queues, "tags">(
       `${this.name}-state`,
-      {
-        ...group,
-        containers: { packages: "packages" },
-        queues: QUEUES,
-        tables: { tags: "ImageTags" },
-        removal,
-        transform: this.transform.state,
-      },
+      { ...group, ...(containers && { containers }), queues, tables: { tags: "ImageTags" }, removal, transform },
       this.child(),
     );
   }
 
-  private createMonitoring({ logRetention }: ValidatedArgs, group: Group): Monitoring {
-    return new Monitoring(`${this.name}-monitoring`, { ...group, logRetention, transform: this.transform.monitoring }, this.child());
+  private createMonitoring({ logRetention }: ValidatedArgs, { hosting }: Azure, group: Group): Monitoring {
+    const { monitoring: transform } = this.transform;
+    return new Monitoring(`${this.name}-monitoring`, { ...group, logRetention, of: hosting, transform }, this.child());
   }
 
   private createRecords(
     { removal }: ValidatedArgs,
     { sqlAdministrator: administrator }: Azure,
     group: Group,
-    { name, clientId }: managedidentity.UserAssignedIdentity,
+    identities: readonly managedidentity.UserAssignedIdentity[],
   ): Records {
+    const users = identities.map(({ name, clientId }) => ({ name, clientId }));
     return new Records(
       `${this.name}-records`,
-      { ...group, users: [{ name, clientId }], administrator, removal, transform: this.transform.records },
+      { ...group, users, administrator, removal, transform: this.transform.records },
       this.child(),
     );
   }
@@ -310,8 +337,8 @@ export class ImagePipeline extends Component<Part> implements ImagePipelineOutpu
     return new ApiKey(`${this.name}-api-key`, { ...group, tenantId, value, transform: this.transform.apiKey }, this.child());
   }
 
-  private createGrants({ principalId }: managedidentity.UserAssignedIdentity, used: Used): Grants {
-    const { images, state, monitoring, topic, vision, apiKey, email } = used;
+  private createGrants({ principalId }: managedidentity.UserAssignedIdentity, parts: Parts, monitoring: Monitoring): Grants {
+    const { images, state, topic, vision, apiKey, email } = parts;
     const may: Record<string, Grant> & Partial<Record<GrantName, Grant>> = {
       // The host makes containers, queues and tables of its own: it needs all of the account.
       hostBlobs: { role: "Storage Blob Data Owner", scope: state.accountId },
@@ -332,10 +359,11 @@ export class ImagePipeline extends Component<Part> implements ImagePipelineOutpu
 
   private createApp(
     { settings, taggerModule, email: recipient }: ValidatedArgs,
-    { alwaysReady }: Azure,
+    { alwaysReady }: Functions,
     group: Group,
     { id, clientId }: managedidentity.UserAssignedIdentity,
-    { images, state, monitoring, records, topic, email, vision, apiKey }: Used,
+    { images, state, records, topic, email, vision, apiKey }: Parts & { state: AppState },
+    monitoring: Monitoring,
     grants: Grants,
   ): FunctionApp {
     const { queues, tables, containers } = state.nodes;
@@ -375,7 +403,7 @@ export class ImagePipeline extends Component<Part> implements ImagePipelineOutpu
     );
   }
 
-  private createArrivals({ source }: Azure, group: Group, images: Images, state: State): Arrivals {
+  private createArrivals({ source }: Azure, group: Group, images: Images, state: Parts["state"]): Arrivals {
     const { jobs } = state.nodes.queues;
     return new Arrivals(
       `${this.name}-arrivals`,
@@ -394,7 +422,7 @@ export class ImagePipeline extends Component<Part> implements ImagePipelineOutpu
     );
   }
 
-  private createAlarms({ email }: ValidatedArgs, group: Group, monitoring: Monitoring, state: State, arrivals: Arrivals): Alarms {
+  private createAlarms({ email }: ValidatedArgs, group: Group, monitoring: Monitoring, host: Host, arrivals: Arrivals): Alarms {
     return new Alarms(
       `${this.name}-alarm`,
       {
@@ -402,8 +430,9 @@ export class ImagePipeline extends Component<Part> implements ImagePipelineOutpu
         email,
         workspaceId: monitoring.workspaceId,
         topicId: arrivals.topicId,
-        queuesOf: state.accountId,
-        parkedIn: [QUEUES.poison, QUEUES.parked],
+        queuesOf: host.state.accountId,
+        parkedIn: host.parkedIn,
+        failures: host.failures,
         transform: this.transform.alarms,
       },
       this.child(),
@@ -411,79 +440,5 @@ export class ImagePipeline extends Component<Part> implements ImagePipelineOutpu
   }
 }
 
-/** Where pictures lie. */
-interface Images {
-  part: Storage<"uploads" | "thumbnails" | "deadLetters"> | ExistingContainer;
-  uploads: Container;
-  thumbnails: Container;
-  deadLetters: Container;
-  accountId: pulumi.Output<string>;
-  location: pulumi.Output<string>;
-  /** The blob service's endpoint. */
-  url: pulumi.Output<string>;
-}
-
-interface Container {
-  name: pulumi.Output<string>;
-  id: pulumi.Output<string>;
-}
-
-/** What the app works on. */
-interface Used {
-  images: Images;
-  state: State;
-  monitoring: Monitoring;
-  records: Records;
-  topic: Topic;
-  email: Email | undefined;
-  vision: Vision | undefined;
-  apiKey: ApiKey | undefined;
-}
-
-interface Azure {
-  container: string;
-  source?: AdoptedOptions["source"];
-  alwaysReady: number;
-  sqlAdministrator?: SqlAdministrator;
-}
-
-function azureOptions(name: string, { source: given, azure = {} }: ImagePipelineArgs): Azure {
-  only(name, "azure", azure, ["container", "source", "alwaysReady", "sqlAdministrator"]);
-  const { container = "images-input", source, alwaysReady = 1, sqlAdministrator } = azure;
-  if (!/^(?!.*--)[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$/.test(container) || ["thumbnails", "deadletter"].includes(container)) {
-    throw new InvalidArgument(
-      `${name}: azure.container`,
-      container,
-      '3 to 63 lower-case letters, digits and single hyphens, and not "thumbnails" or "deadletter", which are the pipeline\'s',
-    );
-  }
-  if (!Number.isInteger(alwaysReady) || alwaysReady < 0 || alwaysReady > 20)
-    throw new InvalidArgument(`${name}: azure.alwaysReady`, alwaysReady, "between 0 and 20");
-  if (sqlAdministrator) {
-    only(name, "azure.sqlAdministrator", sqlAdministrator, ["login", "sid", "principalType"]);
-    const { principalType } = sqlAdministrator;
-    if (!["User", "Group", "Application"].includes(principalType))
-      throw new InvalidArgument(`${name}: azure.sqlAdministrator.principalType`, principalType, '"User", "Group" or "Application"');
-  }
-  if ((given === undefined) !== (source === undefined)) {
-    throw new InvalidArgument(
-      `${name}: azure.source`,
-      source,
-      given ? "an object with the resourceGroup of the adopted account" : "left out where no container is adopted by source.existing",
-    );
-  }
-  if (given && source) {
-    only(name, "azure.source", source, ["resourceGroup", "systemTopic"]);
-    if (source.resourceGroup === undefined || source.resourceGroup === "")
-      throw new InvalidArgument(`${name}: azure.source.resourceGroup`, source.resourceGroup, "the resource group of the adopted account");
-    if (azure.container !== undefined)
-      throw new InvalidArgument(`${name}: azure.container`, container, "left out where a container is adopted");
-    if (typeof given.existing === "string") checkSource(name, given.existing);
-  }
-  return { container, ...(source && { source }), alwaysReady, ...(sqlAdministrator && { sqlAdministrator }) };
-}
-
-function only(name: string, group: string, given: object, options: readonly string[]): void {
-  const unknown = Object.keys(given).find((option) => !options.includes(option));
-  if (unknown) throw new InvalidArgument(`${name}: an option`, `${group}.${unknown}`, `one of ${options.join(", ")}`);
-}
+/** What a pipeline works on, but for what is made for its host. */
+type Used = Omit<Parts, "state" | "records">;

@@ -179,7 +179,8 @@ function whole(of: string, value: number, max: number): number {
   return value;
 }
 
-function oneOf<Allowed extends string>(of: string, value: unknown, allowed: readonly Allowed[], more = ""): Allowed {
+/** The value, where it is one of the allowed. @throws InvalidArgument */
+export function oneOf<Allowed extends string>(of: string, value: unknown, allowed: readonly Allowed[], more = ""): Allowed {
   if (!(allowed as readonly unknown[]).includes(value)) {
     throw new InvalidArgument(of, value, allowed.map((each) => JSON.stringify(each)).join(" or ") + more);
   }
@@ -187,7 +188,7 @@ function oneOf<Allowed extends string>(of: string, value: unknown, allowed: read
 }
 
 /** Checks text that is known now; outputs and promises pass. A secret's value stays out of the message. */
-function checkKnown(
+export function checkKnown(
   of: string,
   value: Input<string> | undefined,
   form: RegExp,
@@ -199,7 +200,8 @@ function checkKnown(
   }
 }
 
-function onlyOptions(of: string, given: object, options: readonly string[], prefix = ""): void {
+/** @throws InvalidArgument naming the first option that is none of these, `prefix` before it. */
+export function onlyOptions(of: string, given: object, options: readonly string[], prefix = ""): void {
   if (typeof given !== "object" || given === null) throw new InvalidArgument(of, given, `an object with ${options.join(", ")}`);
   for (const option of Object.keys(given)) {
     if (!options.includes(option)) throw new InvalidArgument(`${of}: an option`, `${prefix}${option}`, `one of ${options.join(", ")}`);

@@ -359,7 +359,7 @@ describe("ImagePipeline on Azure", () => {
   });
 
   const refused: [string, any, RegExp][] = [
-    ["an option that is none", { azure: { hosting: "vm" } }, /an option is "azure\.hosting"/],
+    ["an option that is none", { azure: { hosting: "vm" } }, /azure\.hosting is "vm": it must be "functions" or "kubernetes"/],
     ["a container that Azure would refuse", { azure: { container: "Images" } }, /azure\.container is "Images"/],
     ["a container that is the pipeline's own", { azure: { container: "thumbnails" } }, /azure\.container is "thumbnails"/],
     ["too many instances", { azure: { alwaysReady: 21 } }, /azure\.alwaysReady is 21: it must be between 0 and 20/],
