@@ -21,9 +21,16 @@ module.exports = {
     {
       name: "clouds-do-not-meet",
       severity: "error",
-      comment: "components/aws and components/azure never import each other; nor do the functions of two hosts.",
-      from: { path: "^(components|functions|stacks)/(aws|azure|container)/" },
+      comment: "components/aws and components/azure never import each other; nor do the functions of two clouds.",
+      from: { path: "^(components|functions|stacks)/(aws|azure)/" },
       to: { path: "^(components|functions|stacks)/(aws|azure|container)/", pathNot: "^(components|functions|stacks)/$2/" },
+    },
+    {
+      name: "container-is-azures-other-host",
+      severity: "error",
+      comment: "The container shares Azure's adapters and stages, and nothing of Functions.",
+      from: { path: "^functions/container/" },
+      to: { path: ["^functions/aws/", "^functions/azure/(app|app-module|http|orchestration|register|starter)\\.ts$"] },
     },
     {
       name: "core-is-pure",

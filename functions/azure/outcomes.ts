@@ -32,7 +32,7 @@ export function telling<Input, Result>(work: (input: Input) => Promise<Result>):
     try {
       return await work(input);
     } catch (error) {
-      throw new Error(told(error), { cause: error });
+      throw new Error(JSON.stringify(troubleIn(error)), { cause: error });
     }
   };
 }
@@ -47,7 +47,8 @@ export function troubleOf(error: unknown): Trouble {
 /** Characters of a message that are kept; what Azure says of a missing permission is shorter. */
 const LONGEST = 2_000;
 
-function told(error: unknown): string {
+/** What an error says of itself. */
+export function troubleIn(error: unknown): Trouble {
   const {
     name = "Error",
     message = String(error),
@@ -56,6 +57,5 @@ function told(error: unknown): string {
   } = error as { name?: string; message?: string; code?: unknown; number?: number };
   // Of the SDKs', the code is the service's, and says more than "RestError".
   const kind = typeof code === "string" && code ? code : name;
-  const trouble: Trouble = { code: number === undefined ? kind : `${kind}-${number}`, message: message.slice(0, LONGEST) };
-  return JSON.stringify(trouble);
+  return { code: number === undefined ? kind : `${kind}-${number}`, message: message.slice(0, LONGEST) };
 }

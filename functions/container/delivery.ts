@@ -1,0 +1,111 @@
+import { type DequeuedMessageItem, type QueueClient, RestError } from "@azure/storage-queue";
+import { decoded } from "../azure/queue-message.js";
+
+/** Milliseconds before another renewal is tried when one has failed. */
+const RENEW_AGAIN = 1_000;
+
+/** A message of the queue that this process has received: out of everybody else's sight as long as it is renewed. */
+export class Delivery {
+  private receipt: string;
+  /** When others see the message again, if nothing is renewed any more. */
+  private until: number;
+  private state: "open" | "settled" | "lost" = "open";
+  private timer: NodeJS.Timeout | undefined;
+  /** The receipt changes with every renewal: one request at a time. */
+  private turn: Promise<unknown> = Promise.resolve();
+
+  /** @param visibility Seconds, counted from `receivedAt`, that the message is out of sight. */
+  constructor(
+    private readonly queue: Pick<QueueClient, "updateMessage" | "deleteMessage">,
+    private readonly item: Pick<DequeuedMessageItem, "messageId" | "popReceipt" | "messageText" | "dequeueCount">,
+    private readonly visibility: number,
+    receivedAt: number,
+  ) {
+    this.receipt = item.popReceipt;
+    this.until = receivedAt + visibility * 1_000;
+    this.renewIn((visibility * 1_000) / 3);
+  }
+
+  /** The same for every delivery of this message. */
+  get id(): string {
+    return this.item.messageId;
+  }
+
+  /** 1 when it is delivered for the first time. */
+  get attempt(): number {
+    return this.item.dequeueCount;
+  }
+
+  /** Its JSON, or its text where it is none. */
+  get message(): unknown {
+    return decoded(this.item.messageText);
+  }
+
+  /** Is it this process's still? Otherwise somebody else does what it asks for. */
+  get held(): boolean {
+    return this.state === "open" && Date.now() < this.until;
+  }
+
+  /** Deletes the message, as all is done. @returns whether it was held until then. */
+  complete(): Promise<boolean> {
+    return this.settle(() => this.queue.deleteMessage(this.item.messageId, this.receipt));
+  }
+
+  /** Lets others see the message again after some seconds. @returns whether it was held until then. */
+  release(seconds: number): Promise<boolean> {
+    return this.settle(() => this.queue.updateMessage(this.item.messageId, this.receipt, undefined, seconds));
+  }
+
+  /** Renews nothing any more: what has not been settled comes again by itself. */
+  abandon(): void {
+    clearTimeout(this.timer);
+    if (this.state === "open") this.state = "lost";
+  }
+
+  private settle(work: () => Promise<unknown>): Promise<boolean> {
+    return this.next(async () => {
+      if (this.state !== "open") return false;
+      clearTimeout(this.timer);
+      this.state = "settled";
+      try {
+        await work();
+        return true;
+      } catch (error) {
+        if (!isRefused(error)) throw error;
+        this.state = "lost";
+        return false;
+      }
+    });
+  }
+
+  private renewIn(milliseconds: number): void {
+    this.timer = setTimeout(() => void this.next(() => this.renew()), milliseconds);
+  }
+
+  private async renew(): Promise<void> {
+    if (this.state !== "open") return;
+    const since = Date.now();
+    try {
+      const { popReceipt } = await this.queue.updateMessage(this.item.messageId, this.receipt, undefined, this.visibility);
+      if (popReceipt === undefined) throw new Error("The renewed message has no receipt.");
+      this.receipt = popReceipt;
+      this.until = since + this.visibility * 1_000;
+      this.renewIn((this.visibility * 1_000) / 3);
+    } catch (error) {
+      // Whoever has received it since does all again; what is stored twice is stored once.
+      if (isRefused(error)) this.state = "lost";
+      else this.renewIn(RENEW_AGAIN);
+    }
+  }
+
+  private next<Result>(work: () => Promise<Result>): Promise<Result> {
+    const result = this.turn.then(work);
+    this.turn = result.catch(() => {});
+    return result;
+  }
+}
+
+/** Does the queue say that the message is somebody else's, or gone? */
+function isRefused(error: unknown): boolean {
+  return error instanceof RestError && ["MessageNotFound", "PopReceiptMismatch"].includes(error.code ?? "");
+}

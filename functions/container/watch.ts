@@ -1,0 +1,74 @@
+import type { BlobItem } from "@azure/storage-blob";
+import type { Uploads } from "../azure/arrival.js";
+import { environment } from "../azure/environment.js";
+import { encoded } from "../azure/queue-message.js";
+import type { ProcessorPorts } from "./ports.js";
+import { repeatedly } from "./repeatedly.js";
+
+/** A blob as it was seen last. */
+interface Seen {
+  /** Empty when it was gone. */
+  etag: string;
+  sequencer: string;
+}
+
+/**
+ * Stands in for Event Grid, which Azurite does not have: looks into the container every so many seconds, and puts an event into the queue for every
+ * blob that is new, changed or gone. After a start every blob is told of again; what is processed already is known by its event's sequencer.
+ *
+ * @returns ends it.
+ */
+export function watch(seconds: number, { account, jobs, place }: Pick<ProcessorPorts, "account" | "jobs" | "place">): () => Promise<void> {
+  const container = account.blobs.getContainerClient(environment("UPLOADS_CONTAINER").UPLOADS_CONTAINER);
+  const known = new Map<string, Seen>();
+  const tell = (event: object) => jobs.sendMessage(encoded(event));
+  return repeatedly(seconds, "the look for uploads", async () => {
+    const there = new Set<string>();
+    for await (const blob of container.listBlobsFlat()) {
+      there.add(blob.name);
+      const before = known.get(blob.name);
+      const { etag = "" } = blob.properties;
+      if (before?.etag === etag) continue;
+      const sequencer = sequencerOf(blob, before);
+      await tell(
+        event(
+          "BlobCreated",
+          blob.name,
+          place,
+          { eTag: etag, contentLength: blob.properties.contentLength, sequencer },
+          blob.properties.lastModified,
+        ),
+      );
+      known.set(blob.name, { etag, sequencer });
+    }
+    for (const [name, seen] of known) {
+      if (there.has(name) || seen.etag === "") continue;
+      const sequencer = later(seen.sequencer, Date.now());
+      await tell(event("BlobDeleted", name, place, { sequencer }, new Date()));
+      known.set(name, { etag: "", sequencer });
+    }
+  });
+}
+
+/** The same for the same version, also after a start; greater for a later one, also within the second that the store's clock tells. */
+function sequencerOf({ properties }: BlobItem, before: Seen | undefined): string {
+  const at = properties.lastModified.getTime();
+  return before === undefined ? padded(at, 0) : later(before.sequencer, at);
+}
+
+function later(sequencer: string, at: number): string {
+  const [time = 0, count = 0] = sequencer.split(".").map((part) => Number.parseInt(part, 16));
+  return at > time ? padded(at, 0) : padded(time, count + 1);
+}
+
+const padded = (time: number, count: number) => `${time.toString(16).padStart(12, "0")}.${count.toString(16).padStart(6, "0")}`;
+
+function event(type: string, name: string, { account, container }: Uploads, data: object, at: Date): object {
+  const path = name.split("/").map(encodeURIComponent).join("/");
+  return {
+    eventType: `Microsoft.Storage.${type}`,
+    eventTime: at.toISOString(),
+    subject: `/blobServices/default/containers/${container}/blobs/${name}`,
+    data: { ...data, url: `${account.replace(/\/$/, "")}/${container}/${path}` },
+  };
+}

@@ -1,0 +1,130 @@
+import { type Activities, activities } from "../azure/activities.js";
+import { type Job, jobOf, UnreadableMessage } from "../azure/arrival.js";
+import { type Trouble, troubleIn } from "../azure/outcomes.js";
+import type { Ports } from "../azure/ports.js";
+import { FAILURES } from "../core/failures.js";
+import { attribute } from "../core/stages/attribute.js";
+import { cleanUp } from "../core/stages/clean-up.js";
+import type { Arrival } from "../core/stages/validate.js";
+import type { Delivery } from "./delivery.js";
+import { log, shown } from "./log.js";
+import { type Ending, type Execution, processImage } from "./process-image.js";
+
+/** What became of a delivery: how its run ended; what else it asked for was done; it will be tried again; it was parked; it is somebody else's. */
+export type Result = Ending | "deleted" | "retried" | "parked" | "lost";
+
+/** Who is told of what happens. */
+export interface Observer {
+  stage(name: keyof Activities, seconds: number, succeeded: boolean): void;
+}
+
+export interface WorkOptions {
+  ports: Ports;
+  /** Deliveries of a message after which it is parked. */
+  attempts: number;
+  observer: Observer;
+}
+
+/** Seconds before a failed message comes again: twice as many after each attempt, up to the most. */
+const AGAIN = { first: 2, most: 60 };
+
+type Held = Pick<Delivery, "id" | "attempt" | "message" | "held" | "complete" | "release">;
+
+/**
+ * Does what one message asks for, and settles it: it is deleted when all is stored and announced, or parked among the dead letters; it comes again
+ * when the infrastructure failed, until its attempts are used up. The last attempts may have ended the whole process: then it is parked untried.
+ */
+export async function work(delivery: Held, { ports, attempts, observer }: WorkOptions): Promise<Result> {
+  const { id, attempt, message } = delivery;
+  let job: Job | undefined;
+  try {
+    job = jobOf(message, ports.place);
+    if (attempt > attempts) {
+      const told = `Processing has been tried ${attempts} times, and ended without a word each time: the processor's log may say why.`;
+      return await give(delivery, { code: "UNDELIVERED", message: told }, job, ports);
+    }
+    const result = await perform(job, delivery, ports, observer);
+    return (await delivery.complete()) ? result : "lost";
+  } catch (error) {
+    if (error instanceof UnreadableMessage) return give(delivery, { code: "UNREADABLE", message: error.message }, undefined, ports);
+    log("error", "a message could not be worked on", { id, attempt, ...(job && { key: keyOf(job) }), error: shown(error) });
+    if (attempt >= attempts && job) return give(delivery, troubleIn(error), job, ports);
+    return (await delivery.release(Math.min(AGAIN.first ** attempt, AGAIN.most))) ? "retried" : "lost";
+  }
+}
+
+async function perform(job: Job, delivery: Held, ports: Ports, observer: Observer): Promise<Result> {
+  if (job.kind === "deleted") {
+    await cleanUp({ key: job.key, sequencer: job.sequencer, at: job.at }, ports);
+    return "deleted";
+  }
+  const arrival = await arrivalOf(job, ports);
+  // It came and went: whoever uploads again tells again.
+  if (!arrival) return "superseded";
+  const otherKey = job.kind === "created" ? job.otherKey : undefined;
+  const execution: Execution = { held: () => delivery.held, stage: (name, work) => timed(name, work, observer) };
+  const input = { arrival: { ...arrival, execution: executionOf(job, delivery.id) }, again: delivery.attempt > 1 };
+  return processImage({ ...input, ...(otherKey !== undefined && { otherKey }) }, ports, execution);
+}
+
+/** Which version of which image a message is about; whose it is, is written down first where that is what it tells. */
+async function arrivalOf(job: Exclude<Job, { kind: "deleted" }>, ports: Ports): Promise<Arrival | undefined> {
+  if (job.kind === "created") return job.arrival;
+  const { key, user } = job;
+  const object = await ports.uploads.head(key);
+  if (!object) return undefined;
+  await attribute({ key, user, at: object.modifiedAt }, ports);
+  // Event Grid's event for this blob may be there, may still come, or may never: whichever is first starts the run.
+  return { key, sequencer: "", etag: object.etag, size: object.size, user, at: object.modifiedAt, redrive: false };
+}
+
+/** The same for every delivery of a message, and for every message about one redrive. */
+function executionOf(job: Job, id: string): string {
+  return job.kind === "created" && job.redriveId !== undefined ? `redrive-${job.redriveId}` : `message-${id}`;
+}
+
+/**
+ * Gives a message up: parks it, whole, so that it can be redriven, and records and announces the failure. Each step is tried, whatever becomes of
+ * the others; only what could not be parked comes again.
+ */
+async function give(delivery: Held, trouble: Trouble, job: Job | undefined, ports: Ports): Promise<Result> {
+  if (!delivery.held) return "lost";
+  const key = job === undefined ? "" : keyOf(job);
+  try {
+    await ports.deadLetters.park({ key, event: delivery.message, error: trouble, at: ports.clock.now().toISOString() });
+  } catch (error) {
+    log("error", "a message could not be parked", { id: delivery.id, key, error: shown(error) });
+    return (await delivery.release(AGAIN.most)) ? "retried" : "lost";
+  }
+  if (job && job.kind !== "deleted") {
+    await recordFailure(job, delivery, ports).catch((error) =>
+      log("error", "a failure could not be recorded", { key, error: shown(error) }),
+    );
+  }
+  return (await delivery.complete()) ? "parked" : "lost";
+}
+
+async function recordFailure(job: Exclude<Job, { kind: "deleted" }>, delivery: Held, ports: Ports): Promise<void> {
+  const arrival = await arrivalOf(job, ports);
+  if (!arrival) return;
+  const { RecordFailure, Notify } = activities(ports);
+  const failure = { code: "INTERNAL", message: FAILURES.INTERNAL } as const;
+  const result = await RecordFailure({ arrival: { ...arrival, execution: executionOf(job, delivery.id) }, failure });
+  if (result.stored) await Notify(result.notification);
+}
+
+function keyOf(job: Job): string {
+  return job.kind === "created" ? job.arrival.key : job.key;
+}
+
+async function timed<Answer>(name: keyof Activities, work: () => Promise<Answer>, observer: Observer): Promise<Answer> {
+  const since = performance.now();
+  let succeeded = false;
+  try {
+    const answer = await work();
+    succeeded = true;
+    return answer;
+  } finally {
+    observer.stage(name, (performance.now() - since) / 1_000, succeeded);
+  }
+}
