@@ -13,6 +13,9 @@ const METRIC_ALERT = "azure-native:monitor:MetricAlert";
 const QUERY_RULE = "azure-native:monitor:ScheduledQueryRule";
 const ACTION_GROUP = "azure-native:monitor:ActionGroup";
 const DIAGNOSTIC_SETTING = "azure-native:monitor:DiagnosticSetting";
+const COLLECTION_RULE = "azure-native:monitor:DataCollectionRule";
+const COLLECTION_ASSOCIATION = "azure-native:monitor:DataCollectionRuleAssociation";
+const CONTAINER_LOGS = "Microsoft-ContainerLogV2";
 
 /** Tables of Application Insights by what their telemetry is called. */
 const TELEMETRY: Readonly<Record<string, string>> = {
@@ -68,6 +71,9 @@ export default function monitor(): Service {
           });
           for (const { outputs } of settings) record(outputs.workspaceId, "StorageQueueLogs", detail, cloud);
         }
+        if (source === "Microsoft.ContainerService" && type === "ContainerLog") {
+          for (const workspace of collecting(resource, detail.PodNamespace, cloud)) record(workspace, "ContainerLogV2", detail, cloud);
+        }
       });
     },
     resources,
@@ -103,6 +109,27 @@ export default function monitor(): Service {
       },
     },
   };
+}
+
+/** Workspaces that the rules which are associated with a cluster send the logs of a namespace to. */
+function collecting(cluster: string | undefined, namespace: string, { resources: registry }: Cloud): string[] {
+  const ids = registry
+    .all(COLLECTION_ASSOCIATION)
+    .filter(({ inputs }) => sameId(inputs.resourceUri, cluster))
+    .map(({ inputs }) => inputs.dataCollectionRuleId);
+  const rules = registry.all(COLLECTION_RULE).filter(({ id }) => ids.some((each) => sameId(each, id)));
+  return rules.flatMap(({ outputs: { dataSources, destinations, dataFlows } }) => {
+    const taken = (dataSources?.extensions ?? []).some(({ streams, extensionSettings }: Properties) => {
+      const { namespaceFilteringMode = "Off", namespaces = [] } = extensionSettings?.dataCollectionSettings ?? {};
+      if (!streams?.includes(CONTAINER_LOGS)) return false;
+      return namespaceFilteringMode === "Off" || (namespaceFilteringMode === "Include") === namespaces.includes(namespace);
+    });
+    const names = (dataFlows ?? [])
+      .filter(({ streams }: Properties) => streams?.includes(CONTAINER_LOGS))
+      .flatMap((flow: Properties) => flow.destinations ?? []);
+    const workspaces = (destinations?.logAnalytics ?? []).filter(({ name }: Properties) => names.includes(name));
+    return taken ? workspaces.map(({ workspaceResourceId }: Properties) => workspaceResourceId) : [];
+  });
 }
 
 const level = (given: unknown): number => (typeof given === "number" ? given : (LEVELS[String(given)] ?? 1));
@@ -350,5 +377,49 @@ const resources: Record<string, ResourceType> = {
     systemData: true,
     id: ({ resourceUri, name }) => `${resourceUri}/providers/Microsoft.Insights/diagnosticSettings/${name}`,
     outputs: ({ workspaceId, logs }) => ({ workspaceId, logs }),
+  }),
+
+  [COLLECTION_RULE]: armResource({
+    type: "Microsoft.Insights/dataCollectionRules",
+    apiVersion: "2022-06-01",
+    inputs: [
+      ...["resourceGroupName", "dataCollectionRuleName", "location", "tags", "kind", "description"],
+      ...["name", "extensionName", "streams", "extensionSettings"].map((name) => `dataSources.extensions[].${name}`),
+      ...["name", "workspaceResourceId"].map((name) => `destinations.logAnalytics[].${name}`),
+      ...["streams", "destinations"].map((name) => `dataFlows[].${name}`),
+    ],
+    named: { input: "dataCollectionRuleName", maxLength: 64, style: "plain" },
+    location: "regional",
+    systemData: true,
+    check(inputs) {
+      const known = (inputs.destinations?.logAnalytics ?? []).map(({ name }: Properties) => name);
+      for (const { destinations = [], streams = [] } of inputs.dataFlows ?? []) {
+        const unknown = destinations.find((name: string) => !known.includes(name));
+        if (unknown !== undefined)
+          throw new CloudError("InvalidPayload", `A data flow goes to "${unknown}", which is none of the destinations: ${known}.`);
+        const other = streams.find((stream: string) => stream !== CONTAINER_LOGS);
+        if (other !== undefined)
+          throw new CloudError("FeatureNotSupported", `A data flow is of ${other}: the embedded cloud collects ${CONTAINER_LOGS}.`);
+      }
+      return inputs;
+    },
+    outputs: ({ resourceGroupName: _group, dataCollectionRuleName: _name, location: _location, tags: _tags, ...given }, { before }) => ({
+      ...given,
+      etag: before?.outputs.etag ?? `"${randomUUID()}"`,
+      immutableId: before?.outputs.immutableId ?? `dcr-${randomUUID().replaceAll("-", "")}`,
+      provisioningState: "Succeeded",
+    }),
+  }),
+
+  [COLLECTION_ASSOCIATION]: armResource({
+    type: "Microsoft.Insights/dataCollectionRuleAssociations",
+    apiVersion: "2022-06-01",
+    inputs: ["resourceUri", "associationName", "dataCollectionRuleId", "description"],
+    named: { input: "associationName", maxLength: 64, style: "plain" },
+    replacedBy: ["resourceUri", "associationName"],
+    systemData: true,
+    id: ({ resourceUri, associationName }) =>
+      `${resourceUri}/providers/Microsoft.Insights/dataCollectionRuleAssociations/${associationName}`,
+    outputs: ({ dataCollectionRuleId, description }) => ({ dataCollectionRuleId, description, provisioningState: "Succeeded" }),
   }),
 };
