@@ -23,6 +23,9 @@ export const ROLES = {
   cognitiveServicesUser: "a97b65f3-24c7-4388-baec-2e87135dc908",
   mailOwner: "09976791-48a7-449e-bb21-39d1a415f350",
   secretsUser: "4633458b-17de-408a-b874-0445c86b69e6",
+  acrPull: "7f951dda-4ed3-4680-a7ca-43fe172d538d",
+  clusterAdmin: "b1ff04bb-8a4e-4dc4-8eb5-8693973ce19b",
+  queueReader: "19e7f393-937e-4f77-808e-94535e297925",
 } as const;
 
 export interface TestAzure {

@@ -1,0 +1,2 @@
+console.error("cannot start: no database");
+process.exit(3);
