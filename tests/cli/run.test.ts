@@ -7,7 +7,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import * as photos from "../photos.js";
 import { Command } from "./command.js";
 
-for (const stack of ["aws"]) {
+for (const stack of ["aws", "azure"]) {
   describe(`npm start -- ${stack}`, function () {
     this.timeout(120_000);
     let folder: string;

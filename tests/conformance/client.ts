@@ -20,15 +20,21 @@ export interface Ticket {
   expiresAt: string;
 }
 
-/** Every `METHOD /route status` that any client has seen, with the routes as the OpenAPI document writes them. */
-export const seen = new Set<string>();
+/** By deployment: every `METHOD /route status` that any client has seen of it, with the routes as the OpenAPI document writes them. */
+const seenOf = new Map<string, Set<string>>();
 
 /** A user of a deployment: calls the API with its key, and the store with tickets. */
 export class Client {
   /** Distinguishes this run's images from whatever else is there. */
   readonly run = `${Date.now().toString(36)}${Math.random().toString(36).slice(2, 6)}`;
 
-  constructor(readonly target: Target) {}
+  /** Every `METHOD /route status` that any client has seen of this deployment. */
+  readonly seen: Set<string>;
+
+  constructor(readonly target: Target) {
+    this.seen = seenOf.get(target.url) ?? new Set();
+    seenOf.set(target.url, this.seen);
+  }
 
   /** A file name that this run alone uses. */
   name(name: string): string {
@@ -53,7 +59,7 @@ export class Client {
       ...(init.form ? { body: init.form } : {}),
       ...(init.body === undefined ? {} : { body: init.body }),
     });
-    seen.add(`${method} ${route(new URL(path, this.target.url).pathname)} ${response.status}`);
+    this.seen.add(`${method} ${route(new URL(path, this.target.url).pathname)} ${response.status}`);
     const text = await response.text();
     const json = response.headers.get("content-type")?.includes("json");
     return { status: response.status, headers: response.headers, body: json ? JSON.parse(text) : text };

@@ -1,5 +1,4 @@
 import assert from "node:assert/strict";
-import { seen } from "./client.js";
 import { conformance } from "./describe.js";
 
 /** Shown elsewhere: a 403 needs tokens of two users, and a 409 on redrive a moment that only in-memory ports can hold (tests/functions/core/api). */
@@ -9,6 +8,7 @@ const NEEDS_A_FAULT = / 5\d\d$/;
 // Named to come last: mocha runs files in alphabetical order.
 conformance("The whole suite", (client) => {
   it("has shown every status that the deployment's own document promises", async function () {
+    const { seen } = client();
     // Run on its own, this file has seen nothing yet.
     if (!seen.has("POST /upload 202")) this.skip();
     const { body: document } = await client().call("GET", "/openapi.json", { key: false });
