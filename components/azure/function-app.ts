@@ -144,6 +144,8 @@ export class FunctionApp extends Component<"plan" | "app" | "code"> {
       ...(modules && { modules }),
       sharp: { platform: "linux", arch: "x64" },
       target: "node22",
+      // All of the app is one module, with the SDKs of Azure and SQL.
+      compact: true,
       // The host puts it in.
       external: ["@azure/functions-core"],
       files: {

@@ -29,6 +29,8 @@ export interface CompileArgs {
   target: "node20" | "node22" | "node24";
   /** Modules that the host gives, and that are not packaged: `["@azure/functions-core"]`. */
   external?: readonly string[];
+  /** Leave out whitespace, for a module that would be too large with it; names and short lines stay. */
+  compact?: boolean;
 }
 
 /** One readable ES module with all that it imports, but for sharp. */
@@ -41,7 +43,8 @@ export interface Compiled {
 }
 
 /** @throws BundlingFailed naming the handler, the file and the line */
-export async function compile({ name, entry, modules = {}, target, external = [] }: CompileArgs, packages: Packages): Promise<Compiled> {
+export async function compile(args: CompileArgs, packages: Packages): Promise<Compiled> {
+  const { name, entry, modules = {}, target, external = [], compact = false } = args;
   const result = await esbuild
     .build({
       absWorkingDir: ROOT,
@@ -55,6 +58,7 @@ export async function compile({ name, entry, modules = {}, target, external = []
       mainFields: ["module", "main"],
       keepNames: true,
       minifySyntax: true,
+      ...(compact && { minifyWhitespace: true, lineLimit: 160 }),
       legalComments: "none",
       banner: { js: BANNER },
       // supports-color: packages ask for it and do without, and whether it is there depends on what else is installed for development.
