@@ -23,7 +23,7 @@ const COLLATION = "SQL_Latin1_General_CP1_CI_AS";
  *   part behind the comma as its port, or 1433 when there is none; it needs no other setting.
  * - A firewall rule 0.0.0.0 admits Azure's own callers; here those are the callers of this machine. Without a rule that covers 127.0.0.1,
  *   logins are refused by 40615.
- * - What T-SQL it does stands in `README.md` beside this file; anything else is error 102, naming it.
+ * - What T-SQL it does stands in `docs/embedded-sql.md`; anything else is error 102, naming it.
  */
 export default function sql(): Service {
   const servers = new Map<string, SqlServer>();
