@@ -20,6 +20,7 @@ export type { Program } from "./engine/program.js";
 export { readStackConfig, type StackConfig, StackConfigUnusable } from "./engine/stack-config.js";
 export { type ResourceState, StateUnusable } from "./engine/state.js";
 export type { Progress, Summary } from "./engine/steps.js";
+export { type DeveloperAccess, developerAccess } from "./kernel/azure/developer-access.js";
 
 export interface StackOptions {
   /** The Pulumi program. What it returns are the stack's outputs. */

@@ -1,13 +1,23 @@
 import type { Cloud } from "../cloud.js";
 import { CloudError, type Properties, type Resource, type ResourceType } from "../service.js";
 
-/** The one directory, the one subscription, and who deploys. The embedded cloud is the same one on every machine. */
+/** The one directory, the one subscription, who deploys, and who looks. The embedded cloud is the same one on every machine. */
 export const TENANT = "72f988bf-0000-4000-8000-00000000a2e1";
 export const SUBSCRIPTION = "5ab5c219-0000-4000-8000-000000005b5c";
 export const DEPLOYER = {
   objectId: "0b1ec710-0000-4000-8000-00000000d3b1",
   clientId: "c11e4700-0000-4000-8000-00000000d3b1",
   name: "deployer",
+} as const;
+
+/**
+ * The person whose subscription it is. Not who deploys: what this one may do with data, so that it can be looked at, must not make a program
+ * work that has not declared it.
+ */
+export const DEVELOPER = {
+  objectId: "0b1ec710-0000-4000-8000-00000000de7e",
+  clientId: "c11e4700-0000-4000-8000-00000000de7e",
+  name: "developer",
 } as const;
 
 /** Where resources lie whose program says nothing else. */

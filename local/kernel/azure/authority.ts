@@ -1,6 +1,6 @@
 import type { Cloud } from "../cloud.js";
 import { CloudError, type Guard, type Permission, type Principal } from "../service.js";
-import { DEPLOYER, SUBSCRIPTION } from "./arm.js";
+import { DEPLOYER, DEVELOPER, SUBSCRIPTION } from "./arm.js";
 import { BUILT_IN_ROLES, grants, rolesFor } from "./roles.js";
 import { verifyToken } from "./tokens.js";
 
@@ -9,8 +9,8 @@ export const ROLE_ASSIGNMENT = "azure-native:authorization:RoleAssignment";
 type Declared = Pick<Cloud, "resources">;
 
 /**
- * Whether a principal may do something, by the declared role assignments at the scope or above it. Who deploys owns the subscription, which
- * covers actions on resources but not on what is in them.
+ * Whether a principal may do something, by the declared role assignments at the scope or above it, and those of the subscription itself: who
+ * deploys owns it, which covers actions on resources but not on what is in them; the developer has the data roles of storage too.
  *
  * @param action `"Microsoft.Storage/storageAccounts/blobServices/containers/blobs/read"`, or several that each suffice, joined by `" or "`.
  * @param scope id of a resource, or of what is in it, such as a container's or a queue's.
@@ -21,13 +21,25 @@ export function allowed({ resources }: Declared, objectId: string, action: strin
     const definition = BUILT_IN_ROLES[role];
     return definition !== undefined && isWithin(scope, at) && actions.some((one) => grants(definition, one));
   };
-  if (objectId === DEPLOYER.objectId && may(OWNER, `/subscriptions/${SUBSCRIPTION}`)) return true;
+  if (STANDING[objectId]?.some((role) => may(role, `/subscriptions/${SUBSCRIPTION}`))) return true;
   return resources
     .all(ROLE_ASSIGNMENT)
     .some(({ outputs }) => outputs.principalId === objectId && may(roleOf(outputs.roleDefinitionId), outputs.scope));
 }
 
 const OWNER = "8e3af657-a8ff-443c-a75c-2fe8c4bcb635";
+
+/** Roles at the subscription that no program declares, by object id. */
+const STANDING: Readonly<Record<string, readonly string[]>> = {
+  [DEPLOYER.objectId]: [OWNER],
+  // Owner, Storage Blob Data Owner, Storage Queue Data Contributor, Storage Table Data Contributor.
+  [DEVELOPER.objectId]: [
+    OWNER,
+    "b7e6dc6d-f1e8-4753-8033-0f276bb0955b",
+    "974c5e8b-45b9-4653-ba55-5f855dd0fb88",
+    "0a9a7e1f-b9d0-4cc4-a60d-0319b160aaa3",
+  ],
+};
 
 /** The GUID at the end of the id of a role definition. */
 export const roleOf = (definition: string): string => (definition.split("/").at(-1) as string).toLowerCase();

@@ -21,10 +21,20 @@ const keys = new WeakMap<object, Promise<KeyObject>>();
 
 type Issuer = Pick<Cloud, "folder" | "now">;
 
-/** A bearer token (JWT, signed by this cloud) with which its holder calls `audience`, such as `"https://storage.azure.com"`. */
+/**
+ * A bearer token (JWT, signed by this cloud) with which its holder calls `audience`, such as `"https://storage.azure.com"`.
+ *
+ * @param lifetime seconds. @default {@link TOKEN_LIFETIME}
+ */
 export async function issueToken(
   cloud: Issuer,
-  { objectId, clientId, audience, name = clientId }: Omit<TokenHolder, "name"> & { name?: string; audience: string },
+  {
+    objectId,
+    clientId,
+    audience,
+    name = clientId,
+    lifetime = TOKEN_LIFETIME,
+  }: Omit<TokenHolder, "name"> & { name?: string; audience: string; lifetime?: number },
 ): Promise<string> {
   const { SignJWT } = await import("jose");
   const now = Math.floor(cloud.now().getTime() / 1_000);
@@ -35,7 +45,7 @@ export async function issueToken(
     .setAudience(plainAudience(audience))
     .setIssuedAt(now)
     .setNotBefore(now - 60)
-    .setExpirationTime(now + TOKEN_LIFETIME)
+    .setExpirationTime(now + lifetime)
     .sign(await keyOf(cloud));
 }
 

@@ -2,7 +2,7 @@ import { createHmac, randomBytes, randomUUID } from "node:crypto";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { XMLParser } from "fast-xml-parser";
-import { DEPLOYER, TENANT } from "../../../kernel/azure/arm.js";
+import { DEPLOYER, DEVELOPER, TENANT } from "../../../kernel/azure/arm.js";
 import { authorize, bearerToken, identity } from "../../../kernel/azure/authority.js";
 import { USER_ASSIGNED_IDENTITY } from "../../../kernel/azure/managed-identity.js";
 import { verifyToken } from "../../../kernel/azure/tokens.js";
@@ -223,8 +223,9 @@ export default function storage(): Service {
         return { kind: "account", arn: `the key of ${call.account}` };
       }
       const query = request.url.searchParams;
-      if (!query.has("sig"))
-        return call.operation === "Preflight" ? { kind: "account", arn: "a browser's preflight" } : { kind: "anonymous" };
+      // Browsers ask with the link that they are about to use; what that allows is not what is asked.
+      if (call.operation === "Preflight") return { kind: "account", arn: "a browser's preflight" };
+      if (!query.has("sig")) return { kind: "anonymous" };
       const objectId = verifyDelegation(query, call, { key: keyOf(call.account), now: cloud.now(), peer: request.peer });
       return identity(objectId, `a signature of ${nameOf(objectId, cloud)}`);
     },
@@ -415,7 +416,8 @@ function inTurn<T>(turns: Map<string, Promise<unknown>>, key: string, work: () =
 }
 
 function nameOf(objectId: string, { resources }: Cloud): string {
-  if (objectId === DEPLOYER.objectId) return DEPLOYER.name;
+  const standing = [DEPLOYER, DEVELOPER].find((one) => one.objectId === objectId);
+  if (standing) return standing.name;
   return (
     resources.all(USER_ASSIGNED_IDENTITY).find(({ outputs }) => outputs.principalId === objectId)?.outputs.name ??
     "an identity that is gone"
