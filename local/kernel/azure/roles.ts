@@ -146,7 +146,8 @@ export function grants({ actions, notActions = [], dataActions }: Role, action: 
 
 /** Names of the built-in roles that grant an action, those with the fewest rights first. */
 export function rolesFor(action: string): string[] {
-  const breadth = ({ actions, dataActions }: Role) => (actions.includes("*") ? 1_000 : actions.length + 2 * dataActions.length);
+  const breadth = ({ actions, dataActions }: Role) =>
+    actions.some((action) => action.startsWith("*")) ? 1_000 : actions.length + 2 * dataActions.length;
   return Object.values(BUILT_IN_ROLES)
     .filter((role) => grants(role, action))
     .sort((one, other) => breadth(one) - breadth(other))

@@ -22,6 +22,7 @@ type Repositories = Record<string, { tags: Record<string, string>; digests: stri
 /** The images of one registry, in a folder of its own: content by digest, and which repository and tag names which. */
 export class ImageStore {
   #repositories: Repositories = {};
+  readonly #linked = new Map<string, Promise<void>>();
 
   private constructor(private readonly folder: string) {}
 
@@ -66,7 +67,15 @@ export class ImageStore {
     const folder = this.#folderOf(digest);
     const stored = JSON.parse(await readFile(join(folder, "image.json"), "utf8")) as Omit<StoredImage, "root">;
     const root = join(folder, "root");
-    await link(stored.packages, root);
+    // Once, however many nodes ask at a time.
+    const linked = this.#linked.get(digest) ?? link(stored.packages, root);
+    this.#linked.set(digest, linked);
+    try {
+      await linked;
+    } catch (error) {
+      this.#linked.delete(digest);
+      throw error;
+    }
     return { ...stored, root };
   }
 
