@@ -41,6 +41,26 @@ conformance("POST /uploads", (client) => {
     assert.equal((await client().result(ticket.key)).status, "completed");
   });
 
+  it("can be used by the page: the store lets its origin, and no other, send what the ticket says", async () => {
+    const ticket = await ticketFor(client(), "by-page.jpg", 1_000);
+    const asked = Object.keys(ticket.headers ?? {}).map((name) => name.toLowerCase());
+    const preflight = (origin: string) =>
+      fetch(ticket.url, {
+        method: "OPTIONS",
+        headers: {
+          origin,
+          "access-control-request-method": ticket.method,
+          ...(asked.length > 0 && { "access-control-request-headers": asked.join(",") }),
+        },
+      });
+    const { origin } = new URL(client().target.url);
+    const allowed = await preflight(origin);
+    assert.ok(allowed.ok, `${allowed.status} ${await allowed.text()}`);
+    assert.ok([origin, "*"].includes(allowed.headers.get("access-control-allow-origin") ?? ""));
+    const { ok } = await preflight("https://elsewhere.example");
+    assert.ok(!ok);
+  });
+
   it("carries the user", async () => {
     const record = await client().put(client().name("grace.webp"), await photos.webp(), { contentType: "image/webp", user: "grace" });
     assert.equal(record.user, "grace");
