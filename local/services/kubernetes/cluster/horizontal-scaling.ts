@@ -54,8 +54,8 @@ export class HorizontalScaling {
     this.#recommended.push({ at: now, replicas: recommended });
     const { up, down } = this.behaviour;
     const window = Math.max(up.stabilizationWindow, down.stabilizationWindow);
-    while ((this.#recommended[0]?.at ?? now) < now - window) this.#recommended.shift();
-    const within = (seconds: number) => this.#recommended.filter(({ at }) => at >= now - seconds).map(({ replicas }) => replicas);
+    while ((this.#recommended[0]?.at ?? now) <= now - window && this.#recommended.length > 1) this.#recommended.shift();
+    const within = (seconds: number) => this.#recommended.filter(({ at }) => at > now - seconds).map(({ replicas }) => replicas);
     // As low as it has been all the time, before more; as high, before fewer.
     const highest = Math.max(recommended, ...within(down.stabilizationWindow));
     const lowest = Math.min(recommended, ...within(up.stabilizationWindow));
