@@ -1,6 +1,7 @@
 import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { type CloudName, type EmbeddedStack, readStackConfig, startStack } from "../local/index.js";
+import { accessLines } from "./access.js";
 import { UsageError } from "./errors.js";
 import { mustBeFolder, mustBeReadable, mustBeWritable, writeJson } from "./files.js";
 import { HELP, type Options, parseOptions } from "./options.js";
@@ -93,6 +94,9 @@ async function run(options: Options): Promise<number | undefined> {
   if (apiKey) log(`  API key   ${apiKey}`);
   log(`  upload    curl -H "authorization: Bearer ${apiKey || "…"}" -F "file=@photo.jpg" ${url}/upload`);
   log();
+  const access = await accessLines(stack);
+  for (const line of access) log(line);
+  if (access.length > 0) log();
   log("Ctrl+C ends it.");
   return undefined;
 }

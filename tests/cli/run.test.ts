@@ -4,6 +4,7 @@ import { mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
+import sql from "mssql";
 import * as photos from "../photos.js";
 import { Command } from "./command.js";
 
@@ -83,6 +84,26 @@ for (const stack of ["aws", "azure"]) {
       assert.deepEqual(await list(after), images);
       await second.stop();
     });
+
+    if (stack === "azure") {
+      it("prints a connection that is ready to use: the rows are there, newest first", async () => {
+        const command = new Command(stack);
+        try {
+          const [, connection = ""] = await command.says(/^ +rows +(\S.*)$/m);
+          const pool = await sql.connect(connection);
+          const { recordset } = await pool.query("SELECT FileName, UploadedOn FROM ImageMetadata ORDER BY UploadedOn DESC");
+          await pool.close();
+          assert.ok(recordset.some(({ FileName }) => FileName === "mountains.jpg"));
+          const times = recordset.map(({ UploadedOn }) => UploadedOn.getTime());
+          assert.deepEqual(
+            times,
+            times.toSorted((a, b) => b - a),
+          );
+        } finally {
+          await command.stop();
+        }
+      });
+    }
 
     for (const signal of ["SIGINT", "SIGTERM"] as const) {
       it(`${signal} ends it and all its processes within 2 seconds`, async () => {

@@ -19,7 +19,7 @@ const COLLATION = "SQL_Latin1_General_CP1_CI_AS";
 /**
  * Azure SQL: every declared server listens on a port of its own on 127.0.0.1 and speaks TDS, over SQLite.
  *
- * - `fullyQualifiedDomainName` is `127.0.0.1,PORT`, as SQL Server writes the address of a server whose port is not 1433. A program takes the
+ * - `fullyQualifiedDomainName` is `localhost,PORT`, as SQL Server writes the address of a server whose port is not 1433. A program takes the
  *   part behind the comma as its port, or 1433 when there is none; it needs no other setting.
  * - A firewall rule 0.0.0.0 admits Azure's own callers; here those are the callers of this machine. Without a rule that covers 127.0.0.1,
  *   logins are refused by 40615.
@@ -118,7 +118,7 @@ export default function sql(): Service {
             externalGovernanceStatus: "Disabled",
             workspaceFeature: "Disconnected",
             privateEndpointConnections: [],
-            fullyQualifiedDomainName: `127.0.0.1,${port}`,
+            fullyQualifiedDomainName: `localhost,${port}`,
             administratorLogin: administratorLogin ?? `CloudSA${Buffer.from(name).toString("hex").slice(0, 8)}`,
             ...(administrators && { administrators }),
           };

@@ -75,7 +75,7 @@ describe("Azure SQL in the embedded cloud", function () {
   it("has servers whose address is an output, databases, and users that are managed identities", async () => {
     const server = await serverOf("first");
     const database = await databaseOf("first", "photos");
-    assert.match(server.outputs.fullyQualifiedDomainName, /^127\.0\.0\.1,\d+$/);
+    assert.match(server.outputs.fullyQualifiedDomainName, /^localhost,\d+$/);
     assert.match(database.id, /\/providers\/Microsoft\.Sql\/servers\/first\/databases\/photos$/);
     await assert.rejects(connect(server, "photos"), /Client with IP address '127\.0\.0\.1' is not allowed/);
     const rule = await ruleOf("first");
