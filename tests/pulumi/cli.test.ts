@@ -28,6 +28,18 @@ const CHANGES: Readonly<Record<string, { setting: [key: string, value: string]; 
       needed: ["update photos-workflow-generate-thumbnails-function", "update photos-api-function"],
     },
   ],
+  azure: [
+    {
+      setting: ["image-pipeline:logRetention", "60 days"],
+      changes: /^update photos-monitoring-(workspace|insights)$/,
+      needed: ["update photos-monitoring-workspace"],
+    },
+    {
+      setting: ["image-pipeline:thumbnails", '{"card":{"width":320,"height":200}}'],
+      changes: /^update photos-app-app$/,
+      needed: ["update photos-app-app"],
+    },
+  ],
 };
 
 for (const name of recordings()) {

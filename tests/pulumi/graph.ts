@@ -38,15 +38,19 @@ export interface RecordedResource {
 const VOLATILE: readonly [RegExp, string][] = [
   [/\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b/g, "(uuid)"],
   [/\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|\+0000|\+00:00)/g, "(time)"],
-  [/127\.0\.0\.1:\d+/g, "127.0.0.1:(port)"],
-  // Physical names, with the suffix of the provider or, in Azure, of the pipeline; a secret's ARN has one of its own behind it.
+  [/(?<=(127\.0\.0\.1|localhost)[:,])\d+/g, "(port)"],
+  // Physical names: AWS's provider gives them 7 digits, and a secret's ARN has an end of its own; Azure's 8, and the pipeline 13 where there is
+  // little space.
   [/(?<=:secret:[\w-]+-)[0-9a-f]{7}-\w{6}\b/g, "(random)"],
   [/(?<=[a-z]-)[0-9a-f]{7}(?![\w])/g, "(random)"],
+  [/(?<=\bphotos[a-z-]*)([0-9a-f]{8}|[0-9a-f]{13})\b/g, "(random)"],
+  [/\b[0-9a-f]{32}\b/g, "(random)"],
   [/\b(AROA|AIDA|AKIA)\w+/g, "$1(random)"],
 ];
 
 /** Properties that tell of the handlers' code, or of this deployment alone. */
-const VOLATILE_PROPERTIES = /^(codeSha256|sourceCodeHash|sourceCodeSize|lastModified|createDate|creationDate|deploymentId)$/;
+const VOLATILE_PROPERTIES =
+  /^(codeSha256|sourceCodeHash|sourceCodeSize|lastModified|createDate|creationDate|deploymentId|created|updated|port|etag)$/;
 
 /** Ids that mean nothing by themselves, such as those of HTTP APIs; they are found in what refers to them. */
 const OPAQUE = /^[a-z0-9]{6,12}$/;
@@ -92,10 +96,13 @@ function settled(value: unknown, names: ReadonlyMap<string, string>, property = 
   if (signature === specialSecretSig) return "(secret)";
   if (signature === specialAssetSig) return "(asset)";
   if (signature === specialArchiveSig) return "(archive)";
-  // A dynamic resource's provider, as text.
-  const entries = Object.entries(value).map(
-    ([key, item]) => [key, key === "__provider" ? "(provider)" : settled(item, names, key)] as const,
-  );
+  const { name } = value as { name?: unknown };
+  const entries = Object.entries(value).map(([key, item]) => {
+    // A dynamic resource's provider, as text; and a setting such as `{ name: "SQL_PORT", value: "1433" }`.
+    if (key === "__provider") return [key, "(provider)"] as const;
+    if (key === "value" && /(^|_)PORT$/.test(String(name))) return [key, "(port)"] as const;
+    return [settledText(key, names), settled(item, names, key)] as const;
+  });
   return sortedByKey(Object.fromEntries(entries));
 }
 

@@ -57,9 +57,9 @@ export default function web(): Service {
         replacedBy: ["reserved", "sku.name"],
         location: "regional",
         check: checkPlan,
-        outputs: ({ kind, reserved, sku, zoneRedundant = false }, { cloud }) => ({
+        outputs: ({ kind, location, reserved, sku, zoneRedundant = false }) => ({
           ...{ kind, reserved, sku, zoneRedundant, status: "Ready", numberOfSites: 0, maximumNumberOfWorkers: 0, numberOfWorkers: 0 },
-          ...{ elasticScaleEnabled: false, geoRegion: cloud.region, provisioningState: "Succeeded" },
+          ...{ elasticScaleEnabled: false, geoRegion: location, provisioningState: "Succeeded" },
         }),
       }),
       [WEB_APP]: armResource({
