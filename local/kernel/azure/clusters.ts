@@ -23,6 +23,8 @@ export interface Cluster {
   publishesKeys: boolean;
   workloadIdentity: boolean;
   keda: boolean;
+  /** Whether its nodes have an agent that collects what containers say. */
+  collectsLogs: boolean;
   /** As whom its nodes pull images. */
   kubelet: { objectId: string; clientId: string };
   /** Whether role assignments say who may what in it, and not only who has its administrator's token. */
@@ -50,6 +52,7 @@ function clusterOf({ id, inputs, outputs }: Resource): Cluster {
     publishesKeys: outputs.oidcIssuerProfile?.enabled === true,
     workloadIdentity: inputs.securityProfile?.workloadIdentity?.enabled === true,
     keda: inputs.workloadAutoScalerProfile?.keda?.enabled === true,
+    collectsLogs: inputs.addonProfiles?.omsagent?.enabled === true,
     kubelet: outputs.identityProfile.kubeletidentity,
     azureRbac: inputs.aadProfile?.enableAzureRBAC === true,
     localAccounts: inputs.disableLocalAccounts !== true,

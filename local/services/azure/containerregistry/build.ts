@@ -246,6 +246,7 @@ async function run({ words, rest, exec, flags }: Instruction, image: Stage["imag
       if (environment.NODE_ENV === "production" || given.includes("--production")) omitted.add("dev");
       const packages = packagesOf(image.system, image.config.workingFolder, omitted);
       image.packages.push(...packages);
+      image.system.folders.add(pathFrom(image.config.workingFolder, "node_modules"));
       log(
         `added ${packages.length} packages, from this machine's install: ${packages.map(({ name, version }) => `${name}@${version}`).join(", ")}`,
       );

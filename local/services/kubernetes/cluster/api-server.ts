@@ -2,16 +2,18 @@ import { TENANT } from "../../../kernel/azure/arm.js";
 import { json } from "../../../kernel/azure/rest.js";
 import type { HttpRequest } from "../../../kernel/http.js";
 import { CloudError, type Properties, type Protocol } from "../../../kernel/service.js";
-import { KINDS } from "./kinds.js";
+import { KINDS, PATCHES } from "./kinds.js";
 
 /** Objects that are asked for over the wire, beside those that are declared. */
 const PODS = { kind: "Pod", apiVersion: "v1", plural: "pods", namespaced: true };
 
+const MERGES = ["application/merge-patch+json", "application/strategic-merge-patch+json"];
+
 const UID = "(?<cluster>[0-9a-f-]{36})";
 
 /**
- * The API server's wire format, as far as it is answered: reading objects and pods, a pod's log, deleting a pod, and asking what one may do;
- * and the public keys of the cluster's issuer. Objects are declared through Pulumi, not over the wire.
+ * The API server's wire format, as far as it is answered: reading objects and pods, a pod's log, deleting a pod, patching what can be
+ * patched, and asking what one may do; and the public keys of the cluster's issuer. Objects are declared through Pulumi, not over the wire.
  */
 export const PROTOCOL: Protocol = {
   claims: () => true,
@@ -37,6 +39,13 @@ export const PROTOCOL: Protocol = {
     const input = { uid, kind: kind.kind, namespace, name, labels: searchParams.get("labelSelector") ?? "" };
     if (method === "GET") return { operation: log ? "GetLog" : name ? "Get" : "List", input };
     if (method === "DELETE" && kind === PODS && name) return { operation: "DeletePod", input };
+    if (method === "PATCH" && name && PATCHES.some((one) => one.kind === kind.kind)) {
+      const type = request.headers["content-type"] ?? "";
+      if (!MERGES.includes(type.split(";")[0] as string)) {
+        throw new CloudError("UnsupportedMediaType", `the body is ${type}: the embedded cluster takes ${MERGES.join(" and ")}`, 415);
+      }
+      return { operation: "Patch", input: { ...input, patch: parsed(request) } };
+    }
     throw new CloudError(
       "MethodNotAllowed",
       `The embedded cluster takes no ${method} of ${plural} here: declare objects through Pulumi.`,

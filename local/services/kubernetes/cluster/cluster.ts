@@ -59,8 +59,10 @@ export class LocalCluster {
     // What the add-on brings along. The operator has no identity until it is given one, and started again.
     if (declared().keda) {
       this.objects.add({ apiVersion: "v1", kind: "ServiceAccount", metadata: { ...OPERATOR } });
-      const template = { metadata: { labels: { app: "keda-operator" } }, spec: { serviceAccountName: OPERATOR.name, containers: [] } };
-      this.objects.add({ apiVersion: "apps/v1", kind: "Deployment", metadata: { ...OPERATOR }, spec: { template } });
+      const labels = { app: OPERATOR.name, ...(declared().workloadIdentity && { [USE]: "true" }) };
+      const template = { metadata: { labels }, spec: { serviceAccountName: OPERATOR.name, containers: [{ name: OPERATOR.name }] } };
+      const spec = { replicas: 1, selector: { matchLabels: { app: OPERATOR.name } }, template };
+      this.objects.add({ apiVersion: "apps/v1", kind: "Deployment", metadata: { ...OPERATOR }, spec });
     }
   }
 
@@ -75,7 +77,7 @@ export class LocalCluster {
       pull: (image) => cluster.#pull(image),
       lookup: (namespace) => (kind, name) => cluster.objects.get(kind, namespace, name),
       workloadIdentity: (pod) => cluster.#workloadIdentity(pod, url),
-      log: (pod, container, line, stream) => cloud.trace.add({ kind: "log", subject: pod, text: line, detail: { container, stream } }),
+      log: (pod, container, line, stream) => cluster.#log(pod, container, line, stream),
       note: (subject, text, detail) => cluster.#note(subject, text, detail),
     };
     return cluster;
@@ -89,7 +91,8 @@ export class LocalCluster {
     const key = keyOf(metadata);
     if (kind === "Deployment") {
       const deployment = this.#deployments.get(key);
-      return deployment ? { ...object, spec: { ...object.spec, replicas: deployment.replicas }, status: deployment.status } : object;
+      if (!deployment) return { ...object, status: statusOfOperator(object) };
+      return { ...object, spec: { ...object.spec, replicas: deployment.replicas }, status: deployment.status };
     }
     if (kind === "Service") {
       const [first, ...others] = this.#balancers.get(key) ?? [];
@@ -137,6 +140,27 @@ export class LocalCluster {
         await deployment.remove();
       }
     }
+  }
+
+  /** Pods as the API shows them: of Deployments, and the operator's, which is no process of its own here. */
+  describePods(namespace?: string): KubernetesObject[] {
+    const own = this.pods(namespace).map((pod) => pod.describe());
+    const operator = this.objects.get("Deployment", OPERATOR.namespace, OPERATOR.name);
+    if (!operator || ![undefined, OPERATOR.namespace].includes(namespace)) return own;
+    const { metadata, spec } = operator.spec.template;
+    const env = this.#operatorHasIdentity
+      ? [{ name: "AZURE_FEDERATED_TOKEN_FILE", value: "/var/run/secrets/azure/tokens/azure-identity-token" }]
+      : [];
+    const name = `${OPERATOR.name}-${operator.metadata.generation}`;
+    const labelled = {
+      name,
+      namespace: OPERATOR.namespace,
+      uid: `${operator.metadata.uid}-${operator.metadata.generation}`,
+      labels: metadata.labels,
+    };
+    const containers = (spec.containers as Properties[]).map((container) => ({ ...container, env }));
+    const status = { phase: "Running", conditions: [{ type: "Ready", status: "True" }] };
+    return [...own, { apiVersion: "v1", kind: "Pod", metadata: labelled, spec: { ...spec, containers }, status }];
   }
 
   pods(namespace?: string): Pod[] {
@@ -340,7 +364,7 @@ export class LocalCluster {
     return token;
   }
 
-  /** Whether the operator's pods, which start with this change, are given an identity. */
+  /** The operator's pods start again: from now on they have the identity that its account names. */
   restartOperator(): void {
     const operator = this.objects.get("Deployment", OPERATOR.namespace, OPERATOR.name);
     const account = this.objects.get("ServiceAccount", OPERATOR.namespace, OPERATOR.name);
@@ -363,9 +387,37 @@ export class LocalCluster {
     };
   }
 
+  /** A line that a container wrote: for whoever looks here, and for the agent that collects it. */
+  #log(pod: string, container: string, line: string, stream: "stdout" | "stderr"): void {
+    const { cloud, declared } = this.args;
+    cloud.trace.add({ kind: "log", subject: pod, text: line, detail: { container, stream } });
+    const { id, collectsLogs } = declared();
+    if (!collectsLogs) return;
+    const [namespace, name] = pod.split("/");
+    const detail = { PodNamespace: namespace, PodName: name, ContainerName: container, LogSource: stream, LogMessage: structured(line) };
+    cloud.publish({ source: "Microsoft.ContainerService", type: "ContainerLog", resources: [id], detail });
+  }
+
   #note(subject: string, text: string, detail: Properties = {}): void {
     this.args.cloud.trace.add({ kind: "execution", subject, text, detail: { cluster: this.args.declared().name, ...detail } });
   }
 }
+
+/** A line that is JSON as what it says, any other as it is. */
+function structured(line: string): unknown {
+  if (!line.startsWith("{")) return line;
+  try {
+    return JSON.parse(line);
+  } catch {
+    return line;
+  }
+}
+
+/** What runs by itself, as AKS' own does. */
+const statusOfOperator = ({ metadata, spec }: KubernetesObject): Properties => {
+  const replicas: number = spec.replicas ?? 1;
+  const counts = { replicas, updatedReplicas: replicas, readyReplicas: replicas, availableReplicas: replicas };
+  return { observedGeneration: metadata.generation, ...counts, conditions: [{ type: "Available", status: "True" }] };
+};
 
 const keyOf = ({ namespace, name }: { namespace?: string; name: string }): string => `${namespace ?? ""}/${name}`;

@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { isDeepStrictEqual } from "node:util";
 import { CLUSTER_ENDPOINT, type Cluster, clusters } from "../../../kernel/azure/clusters.js";
 import type { Cloud } from "../../../kernel/cloud.js";
 import {
@@ -122,8 +123,8 @@ export default function kubernetes({ pace = paceOf(process.env.EMBEDDED_CLOUD_KU
           if (!found)
             throw new CloudError("NotFound", `${kind} "${name}" not found in ${namespace}: a patch is of what is there already`, 404);
           const patched = local.objects.replace(merged(found, patch));
-          if (isOperator(patched)) local.restartOperator();
-          else await local.apply(patched, true);
+          if (!isOperator(patched)) await local.apply(patched, true);
+          else if (!isDeepStrictEqual(found.spec.template, patched.spec.template)) local.restartOperator();
           return local.describe(patched);
         }),
         Delete: operation("delete", async (local, { kind, namespace, name }) => {
@@ -134,10 +135,7 @@ export default function kubernetes({ pace = paceOf(process.env.EMBEDDED_CLOUD_KU
         Get: operation("read", async (local, { kind, namespace, name }) => {
           const found =
             kind === "Pod"
-              ? local
-                  .pods(namespace)
-                  .find((pod) => pod.name === name)
-                  ?.describe()
+              ? local.describePods(namespace).find(({ metadata }) => metadata.name === name)
               : local.objects.get(kind, namespace, name);
           if (!found) throw new CloudError("NotFound", `${kind} "${name}" not found`, 404);
           return kind === "Pod" ? found : local.describe(found);
@@ -150,9 +148,7 @@ export default function kubernetes({ pace = paceOf(process.env.EMBEDDED_CLOUD_KU
               .map((pair) => pair.split("=") as [string, string]),
           );
           const all: KubernetesObject[] =
-            kind === "Pod"
-              ? local.pods(namespace).map((pod) => pod.describe())
-              : local.objects.list(kind, namespace).map((one) => local.describe(one));
+            kind === "Pod" ? local.describePods(namespace) : local.objects.list(kind, namespace).map((one) => local.describe(one));
           const items = Object.keys(selector).length === 0 ? all : all.filter(({ metadata }) => selects(selector, metadata.labels));
           return { kind: `${kind}List`, apiVersion: KINDS.find((one) => one.kind === kind)?.apiVersion ?? "v1", metadata: {}, items };
         }),
@@ -284,12 +280,13 @@ function restored(operation: string, input: Properties, config: Properties, clou
 const isOperator = ({ kind, metadata }: KubernetesObject): boolean =>
   kind === "Deployment" && metadata.namespace === "kube-system" && metadata.name === "keda-operator";
 
-/** Deeply; lists are replaced. Pulumi's own annotations say how, and are not part of it. */
+/** Deeply; lists are replaced, and `null` takes away. Pulumi's own annotations say how, and are not part of it. */
 function merged(object: Properties, patch: Properties): Properties {
   const merge = (into: unknown, from: unknown): unknown => {
     if (!isRecord(into) || !isRecord(from)) return from;
     const both = Object.entries(from).map(([key, value]) => [key, merge(into[key], value)] as const);
-    return { ...into, ...Object.fromEntries(both.filter(([key]) => !key.startsWith("pulumi.com/"))) };
+    const all = { ...into, ...Object.fromEntries(both.filter(([key]) => !key.startsWith("pulumi.com/"))) };
+    return Object.fromEntries(Object.entries(all).filter(([, value]) => value !== null));
   };
   return merge(object, patch) as Properties;
 }

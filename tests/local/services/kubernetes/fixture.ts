@@ -198,12 +198,16 @@ export async function testCluster(
       const agent = new Agent({ ca: authority });
       const authorization = `Bearer ${token ?? (await login())}`;
       return new Promise((resolve, reject) => {
-        const outgoing = request(url, { agent, method: init.method ?? "GET", headers: { authorization } }, async (response) => {
-          let text = "";
-          for await (const chunk of response) text += chunk;
-          const json = response.headers["content-type"]?.includes("json");
-          resolve(json ? { ...JSON.parse(text), httpStatus: response.statusCode } : { text, httpStatus: response.statusCode });
-        });
+        const outgoing = request(
+          url,
+          { agent, method: init.method ?? "GET", headers: { ...(init.headers as Record<string, string>), authorization } },
+          async (response) => {
+            let text = "";
+            for await (const chunk of response) text += chunk;
+            const json = response.headers["content-type"]?.includes("json");
+            resolve(json ? { ...JSON.parse(text), httpStatus: response.statusCode } : { text, httpStatus: response.statusCode });
+          },
+        );
         outgoing.on("error", reject);
         outgoing.end(init.body as string | undefined);
       });

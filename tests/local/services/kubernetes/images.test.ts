@@ -81,6 +81,29 @@ describe("Images of a container registry", () => {
     await test.remove(applied);
   });
 
+  it("take packages from a stage that installed them into one without anything but Node.js", async () => {
+    const { reference, error } = await dockerfile(
+      [
+        "ARG RUNTIME=gcr.io/distroless/nodejs24-debian13:nonroot",
+        "FROM node:24-trixie-slim AS packages",
+        "WORKDIR /app",
+        "COPY package.json package-lock.json ./",
+        "RUN npm ci --omit=dev --ignore-scripts --no-audit",
+        'RUN ["node", "-e", "require(\'sharp\')"]',
+        "FROM ${RUNTIME}",
+        "WORKDIR /app",
+        "COPY --from=packages /app/node_modules ./node_modules",
+        "COPY package.json server.mjs ./",
+        "USER 65532:65532",
+        'CMD ["server.mjs"]',
+      ].join("\n"),
+    );
+    assert.equal(error, undefined);
+    await test.apply(DEPLOYMENT, deployment("stages", reference, { container: { command: ["/nodejs/bin/node", "/app/server.mjs"] } }));
+    const at = urlOf(await test.apply(SERVICE, service("stages")));
+    assert.equal(((await (await fetch(`${at}/sharp`)).json()) as Properties).format, "png");
+  });
+
   const failing: [what: string, text: string, why: RegExp, more?: Record<string, string>][] = [
     [
       "another base image than Node.js",

@@ -35,11 +35,28 @@ describe("Scaling by KEDA", () => {
   });
   afterEach(() => test?.stop());
 
+  const annotateOperator = () =>
+    test.apply("kubernetes:core/v1:ServiceAccountPatch", {
+      metadata: {
+        ...OPERATOR,
+        annotations: { "azure.workload.identity/client-id": scaler.outputs.clientId, "pulumi.com/patchForce": "true" },
+      },
+    });
+  const restartOperator = () => {
+    const annotations = { "kubectl.kubernetes.io/restartedAt": new Date().toISOString() };
+    return test.apply("kubernetes:apps/v1:DeploymentPatch", {
+      metadata: { ...OPERATOR },
+      spec: { template: { metadata: { annotations } } },
+    });
+  };
   const giveOperatorItsIdentity = async () => {
-    const annotations = { "azure.workload.identity/client-id": scaler.outputs.clientId, "pulumi.com/patchForce": "true" };
-    await test.apply("kubernetes:core/v1:ServiceAccountPatch", { metadata: { ...OPERATOR, annotations } });
-    const labels = { "azure.workload.identity/use": "true" };
-    await test.apply("kubernetes:apps/v1:DeploymentPatch", { metadata: { ...OPERATOR }, spec: { template: { metadata: { labels } } } });
+    await annotateOperator();
+    await restartOperator();
+  };
+  /** Names of the variables of the operator's pods. */
+  const operatorEnv = async () => {
+    const { items } = await test.get("/api/v1/namespaces/kube-system/pods?labelSelector=app%3Dkeda-operator");
+    return items.map(({ spec }: Properties) => spec.containers[0].env.map(({ name }: Properties) => name));
   };
   const put = async (messages: number) => {
     const { cloud } = test.azure.test;
@@ -121,16 +138,32 @@ describe("Scaling by KEDA", () => {
     assert.equal(await replicas(), 1);
     const since = mark();
     // As AKS' trap has it: the annotation alone does not reach pods that run already.
-    await test.apply("kubernetes:core/v1:ServiceAccountPatch", {
-      metadata: { ...OPERATOR, annotations: { "azure.workload.identity/client-id": scaler.outputs.clientId } },
-    });
-    await test.apply("kubernetes:apps/v1:DeploymentPatch", {
-      metadata: { ...OPERATOR },
-      spec: { template: { metadata: { labels: { "azure.workload.identity/use": "true" } } } },
-    });
+    await annotateOperator();
+    assert.deepEqual(await operatorEnv(), [[]]);
+    await restartOperator();
+    assert.deepEqual(await operatorEnv(), [["AZURE_FEDERATED_TOKEN_FILE"]]);
     await traced(test, (entry) => entry.text === "ScaledObject is ready for scaling", since);
     await scaledTo(4, since);
     await test.remove(scaled);
+  });
+
+  it("may be told over the wire, as by hand", async () => {
+    const patch = (path: string, body: Properties, type = "application/merge-patch+json") =>
+      test.get(path, { method: "PATCH", body: JSON.stringify(body), headers: { "content-type": type } });
+    const account = "/api/v1/namespaces/kube-system/serviceaccounts/keda-operator";
+    const operator = "/apis/apps/v1/namespaces/kube-system/deployments/keda-operator";
+    const annotations = { "azure.workload.identity/client-id": scaler.outputs.clientId };
+    assert.equal((await patch(account, { metadata: { annotations } })).httpStatus, 200);
+    assert.deepEqual(await operatorEnv(), [[]]);
+    const template = { metadata: { annotations: { "kubectl.kubernetes.io/restartedAt": "now" } } };
+    const { spec, status, metadata } = await patch(operator, { spec: { template } }, "application/strategic-merge-patch+json");
+    assert.deepEqual(
+      [status.updatedReplicas, status.availableReplicas, status.observedGeneration],
+      [spec.replicas, spec.replicas, metadata.generation],
+    );
+    assert.deepEqual(await operatorEnv(), [["AZURE_FEDERATED_TOKEN_FILE"]]);
+    assert.equal((await patch(operator, {}, "application/apply-patch+yaml")).httpStatus, 415);
+    assert.equal((await patch("/api/v1/namespaces/photos/secrets/x", {})).httpStatus, 405);
   });
 
   it("needs a role at the queue, and says which", async () => {
