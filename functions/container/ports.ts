@@ -52,5 +52,6 @@ function byIdentity(): { credential: TokenCredential; account: Account; records:
 
 function byKey(): { credential: TokenCredential; account: Account; records: Records } {
   const account = keyedAccount();
-  return { credential: NOBODY, account, records: tableRecords(account) };
+  const credential = isDeclared("AZURE_CLIENT_ID") ? credentialOf(environment("AZURE_CLIENT_ID").AZURE_CLIENT_ID) : NOBODY;
+  return { credential, account, records: tableRecords(account) };
 }

@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { AzureNamedKeyCredential, TableClient } from "@azure/data-tables";
 import { BlobServiceClient, StorageSharedKeyCredential } from "@azure/storage-blob";
-import { QueueServiceClient, StorageSharedKeyCredential as QueueKeyCredential } from "@azure/storage-queue";
+import { StorageSharedKeyCredential as QueueKeyCredential, QueueServiceClient } from "@azure/storage-queue";
 
 /** Azurite's own account, which everybody knows. */
 const NAME = "devstoreaccount1";
@@ -14,7 +14,10 @@ const KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZ
 
 export interface TestAzurite {
   /** What containers are told of it. */
-  environment: Record<"STORAGE_BLOB_URL" | "STORAGE_QUEUE_URL" | "STORAGE_TABLE_URL" | "STORAGE_ACCOUNT_NAME" | "STORAGE_ACCOUNT_KEY", string>;
+  environment: Record<
+    "STORAGE_BLOB_URL" | "STORAGE_QUEUE_URL" | "STORAGE_TABLE_URL" | "STORAGE_ACCOUNT_NAME" | "STORAGE_ACCOUNT_KEY",
+    string
+  >;
   blobs: BlobServiceClient;
   queues: QueueServiceClient;
   table(name: string): TableClient;
