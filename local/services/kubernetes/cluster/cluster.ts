@@ -11,7 +11,7 @@ import { Deployment } from "./deployment.js";
 import { LoadBalancer } from "./load-balancer.js";
 import type { Node, PulledImage } from "./node.js";
 import { type KubernetesObject, Objects, selects } from "./objects.js";
-import type { Pace } from "./pace.js";
+import { type Pace, pause } from "./pace.js";
 import type { Pod } from "./pod.js";
 import { violations } from "./pod-security.js";
 import { ScaledObject } from "./scaled-object.js";
@@ -19,6 +19,8 @@ import { ServiceAccountTokens } from "./service-accounts.js";
 
 const EXCHANGE = "api://AzureADTokenExchange";
 const STORAGE = "https://storage.azure.com";
+/** Milliseconds that a start waits for something that is kept. */
+const REVIVAL = 30_000;
 const OPERATOR = { namespace: "kube-system", name: "keda-operator" };
 const USE = "azure.workload.identity/use";
 const CLIENT_ID = "azure.workload.identity/client-id";
@@ -35,6 +37,8 @@ export interface ClusterArgs {
   pace: Pace;
   /** Asked by a Service that is reached from outside. */
   claimPort: PortClaim;
+  /** An answer as callers from outside get it. */
+  outward(response: HttpResponse): HttpResponse;
 }
 
 /** What is in one cluster: its objects, and the controllers that make them true. */
@@ -104,11 +108,11 @@ export class LocalCluster {
     return kind === "Namespace" ? { ...object, status: { phase: "Active" } } : object;
   }
 
-  /** Makes an object that is new, or has changed, true. @param patient whether to wait until it is */
-  async apply(object: KubernetesObject, patient: boolean): Promise<void> {
+  /** Makes an object that is new, or has changed, true; waits until it is. @throws CloudError when it does not become so */
+  async apply(object: KubernetesObject): Promise<void> {
     switch (object.kind) {
       case "Deployment":
-        return this.#applyDeployment(object, patient);
+        return this.#applyDeployment(object);
       case "Service":
         return this.#applyService(object);
       case "ScaledObject":
@@ -117,6 +121,18 @@ export class LocalCluster {
         return this.#applyAutoscaler(object);
       default:
     }
+  }
+
+  /** The same for one that is kept since an earlier run: what does not become true of it any more is said, and keeps nothing else from it. */
+  async revive(object: KubernetesObject): Promise<void> {
+    const patience = new AbortController();
+    const failed = this.apply(object).then(
+      () => undefined,
+      (error: Error) => error,
+    );
+    const outcome = await Promise.race([failed, pause(REVIVAL, patience.signal).then(() => new Error(`not after ${REVIVAL / 1_000} s`))]);
+    patience.abort();
+    if (outcome) this.#note(`${object.metadata.namespace}/${object.metadata.name}`, `Is not as it was: ${outcome.message}`);
   }
 
   async withdraw(object: KubernetesObject): Promise<void> {
@@ -187,7 +203,7 @@ export class LocalCluster {
 
   // --- workloads
 
-  async #applyDeployment(object: KubernetesObject, patient: boolean): Promise<void> {
+  async #applyDeployment(object: KubernetesObject): Promise<void> {
     this.#admit(object);
     const key = keyOf(object.metadata);
     let deployment = this.#deployments.get(key);
@@ -196,7 +212,7 @@ export class LocalCluster {
       deployment = new Deployment(object, this.#node as Node, () => {});
       this.#deployments.set(key, deployment);
     }
-    if (patient && object.metadata.annotations?.["pulumi.com/skipAwait"] !== "true") await this.args.cloud.busy(deployment.rolledOut());
+    if (object.metadata.annotations?.["pulumi.com/skipAwait"] !== "true") await this.args.cloud.busy(deployment.rolledOut());
   }
 
   /** What keeps pods from being made at all. @throws CloudError */
@@ -249,7 +265,13 @@ export class LocalCluster {
         this.pods(metadata.namespace)
           .filter((pod) => pod.ready && selects(spec.selector, pod.labels))
           .flatMap((pod) => pod.portOf(targetPort) ?? []);
-      balancers.push(await LoadBalancer.listen(endpoints, { ...(index === 0 && claimed), tls: appProtocol === "https" }));
+      balancers.push(
+        await LoadBalancer.listen(endpoints, {
+          ...(index === 0 && claimed),
+          tls: appProtocol === "https",
+          ...(/^https?$/.test(appProtocol ?? "") && { outward: this.args.outward }),
+        }),
+      );
     }
     const where = balancers.map(({ port }, index) => `port ${spec.ports[index].port} at 127.0.0.1:${port}`).join(", ");
     this.#note(`${metadata.namespace}/${metadata.name}`, `Service ${where}`, { ports: balancers.map(({ port }) => port) });

@@ -101,10 +101,10 @@ export default function kubernetes({ pace = paceOf(process.env.EMBEDDED_CLOUD_KU
       protocol: PROTOCOL,
       guard: GUARD,
       operations: {
-        Create: operation("write", async (local, { object, patient = true }) => {
+        Create: operation("write", async (local, { object }) => {
           const added = local.objects.add(object);
           try {
-            await local.apply(added, patient);
+            await local.apply(added);
           } catch (error) {
             // Pulumi would remember the object and try again; here, what did not come to be is not there.
             local.objects.remove(added.kind, added.metadata.namespace, added.metadata.name);
@@ -113,9 +113,14 @@ export default function kubernetes({ pace = paceOf(process.env.EMBEDDED_CLOUD_KU
           }
           return local.describe(added);
         }),
+        Restore: operation("write", async (local, { object }) => {
+          const added = local.objects.add(object);
+          await local.revive(added);
+          return local.describe(added);
+        }),
         Update: operation("write", async (local, { object }) => {
           const replaced = local.objects.replace(object);
-          await local.apply(replaced, true);
+          await local.apply(replaced);
           return local.describe(replaced);
         }),
         Patch: operation("write", async (local, { kind, namespace, name, patch }) => {
@@ -123,7 +128,7 @@ export default function kubernetes({ pace = paceOf(process.env.EMBEDDED_CLOUD_KU
           if (!found)
             throw new CloudError("NotFound", `${kind} "${name}" not found in ${namespace}: a patch is of what is there already`, 404);
           const patched = local.objects.replace(merged(found, patch));
-          if (!isOperator(patched)) await local.apply(patched, true);
+          if (!isOperator(patched)) await local.apply(patched);
           else if (!isDeepStrictEqual(found.spec.template, patched.spec.template)) local.restartOperator();
           return local.describe(patched);
         }),
@@ -238,7 +243,7 @@ function resourceType({ kind, namespaced, inputs, replacedBy = [], check }: Kind
       await call("Delete", manifest, cloud);
     },
     async restore({ inputs: manifest }, cloud) {
-      return restored("Create", { kind, ...manifest.metadata, object: manifest, patient: false }, config, cloud);
+      return restored("Restore", { kind, ...manifest.metadata, object: manifest }, config, cloud);
     },
   };
   return type;
