@@ -10,6 +10,13 @@ export const DEPLOYER = {
 /** A token as Entra ID gives it to an application, but for its signature. */
 export const TOKEN = `e30.${Buffer.from(JSON.stringify({ idtyp: "app", app_displayname: "deployer" })).toString("base64url")}.sig`;
 
+/** Identities of a pipeline on Kubernetes. */
+const WORKERS: Readonly<Record<string, { principalId: string; clientId: string }>> = {
+  "photos-identities-uploader": { principalId: "cccccccc-0000-4000-8000-000000000011", clientId: "cccccccc-0000-4000-8000-000000000012" },
+  "photos-identities-processor": { principalId: "cccccccc-0000-4000-8000-000000000021", clientId: "cccccccc-0000-4000-8000-000000000022" },
+  "photos-identities-scaler": { principalId: "cccccccc-0000-4000-8000-000000000031", clientId: "cccccccc-0000-4000-8000-000000000032" },
+};
+
 /** A cluster's kubeconfig as Azure gives it where Entra ID signs in: by a device code. */
 const KUBECONFIG = `apiVersion: v1
 kind: Config
@@ -92,7 +99,10 @@ export function outputs(token: string, logical: string, inputs: Record<string, a
       return { name, location: "westeurope", primaryEndpoints: { blob: at("blob"), queue: at("queue"), table: at("table") } };
     }
     case "managedidentity:UserAssignedIdentity":
-      return { name, principalId: "bbbbbbbb-0000-4000-8000-000000000001", clientId: "bbbbbbbb-0000-4000-8000-000000000002" };
+      return {
+        name,
+        ...(WORKERS[name] ?? { principalId: "bbbbbbbb-0000-4000-8000-000000000001", clientId: "bbbbbbbb-0000-4000-8000-000000000002" }),
+      };
     case "containerregistry:Registry":
       return { name, loginServer: `${name}.azurecr.io` };
     case "containerservice:ManagedCluster":

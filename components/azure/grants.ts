@@ -33,10 +33,10 @@ export interface GrantsArgs<Name extends string> {
   /** Object id of the identity. */
   principal: pulumi.Input<string>;
   /**
-   * `"identity"`: a managed one, which may be new. `"deployer"`: a person or an application, whichever it is, that the directory has long known.
-   * @default "identity"
+   * What it is to the directory. It has to be told: otherwise Azure looks for it there, where new ones are not known yet, and the SDK says "User".
+   * @default "ServicePrincipal", which managed identities are
    */
-  kind?: "identity" | "deployer";
+  principalType?: pulumi.Input<"ServicePrincipal" | "User">;
   /** What it may do, by a name for each. */
   may: Record<Name, Grant>;
   /** Changes to the role assignments, by name. */
@@ -48,7 +48,11 @@ export class Grants<Name extends string = string> extends Component<Name> {
   /** The role assignments, by name: what needs them has to wait for them. */
   readonly nodes: Record<Name, authorization.RoleAssignment>;
 
-  constructor(name: string, { principal, kind = "identity", may, transform }: GrantsArgs<Name>, opts?: pulumi.ComponentResourceOptions) {
+  constructor(
+    name: string,
+    { principal, principalType = "ServicePrincipal", may, transform }: GrantsArgs<Name>,
+    opts?: pulumi.ComponentResourceOptions,
+  ) {
     const names = Object.keys(may) as Name[];
     super("azure:Grants", name, { children: names, transform }, opts);
     const { subscriptionId } = authorization.getClientConfigOutput({ parent: this });
@@ -56,8 +60,7 @@ export class Grants<Name extends string = string> extends Component<Name> {
       const { role, scope } = may[each];
       return this.create(each, authorization.RoleAssignment, {
         principalId: principal,
-        // Without it Azure looks for the identity in the directory, which does not know new ones yet.
-        ...(kind === "identity" && { principalType: "ServicePrincipal" }),
+        principalType,
         roleDefinitionId: pulumi.interpolate`/subscriptions/${subscriptionId}/providers/Microsoft.Authorization/roleDefinitions/${ROLES[role]}`,
         scope,
       });

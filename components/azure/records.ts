@@ -139,7 +139,7 @@ export function tokenFor(endpoint: string, parent: pulumi.Resource): pulumi.Outp
 }
 
 /** A person's token is about what an application may do for them (`scp`); an application's own is not. */
-function deployer(token: pulumi.Output<string>, parent: pulumi.Resource): pulumi.Output<SqlAdministrator> {
+export function deployer(token: pulumi.Output<string>, parent: pulumi.Resource): pulumi.Output<SqlAdministrator> {
   const config = authorization.getClientConfigOutput({ parent });
   const administrator = pulumi.all([token, config]).apply(([token, { clientId, objectId }]) => {
     const claims = JSON.parse(Buffer.from(token.split(".")[1] ?? "", "base64url").toString() || "{}") as Record<string, string>;

@@ -65,14 +65,14 @@ const REVIEW = {
   spec: { resourceAttributes: { verb: "create", resource: "namespaces" } },
 };
 
-type Access = Api & { cluster: string };
+type Access = Api & { cluster: string; deployer: string };
 
 async function admitted(inputs: Access): Promise<{ id: string; outs: Omit<Access, "token"> }> {
-  const { cluster, server, certificateAuthority } = inputs;
+  const { cluster, deployer, server, certificateAuthority } = inputs;
   for (const until = Date.now() + 900_000; ; ) {
     const review = await answer(inputs, "POST", "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", REVIEW);
     const { status } = review as { status?: { allowed?: boolean; reason?: string } };
-    if (status?.allowed) return { id: cluster, outs: { cluster, server, certificateAuthority } };
+    if (status?.allowed) return { id: cluster, outs: { cluster, deployer, server, certificateAuthority } };
     if (Date.now() > until) {
       throw new Error(
         `The cluster ${server} does not let the deployer in: its role there (Azure Kubernetes Service RBAC Cluster Admin) has not come to ` +
@@ -96,7 +96,8 @@ const access: pulumi.dynamic.ResourceProvider<Access, Omit<Access, "token">> = {
   },
   async diff(_id, olds, news) {
     const another = olds.cluster !== news.cluster;
-    const moved = olds.server !== news.server || olds.certificateAuthority !== news.certificateAuthority;
+    // Another deployer has another role, which has to come to effect, too.
+    const moved = olds.deployer !== news.deployer || olds.server !== news.server || olds.certificateAuthority !== news.certificateAuthority;
     return { changes: another || moved, replaces: another ? ["cluster"] : [] };
   },
   async update(_id, _olds, news) {
@@ -110,6 +111,8 @@ const access: pulumi.dynamic.ResourceProvider<Access, Omit<Access, "token">> = {
 export interface ClusterAccessArgs extends ClusterApi {
   /** The cluster's resource id. */
   cluster: pulumi.Input<string>;
+  /** Object id of whoever deploys. */
+  deployer: pulumi.Input<string>;
 }
 
 /** Waits until a cluster lets its deployer in: roles in Entra ID take minutes to come to effect, and what is declared before is refused. */
@@ -149,9 +152,11 @@ async function identified(inputs: Operator): Promise<{ id: string; outs: Omit<Op
     (pod.spec?.containers ?? []).some(({ env }) => (env ?? []).some(({ name }) => name === "AZURE_FEDERATED_TOKEN_FILE")),
   );
   if (carried.length === 0 || carried.includes(false)) {
-    const restart = {
-      spec: { template: { metadata: { annotations: { "kubectl.kubernetes.io/restartedAt": new Date().toISOString() } } } },
+    const metadata = {
+      labels: { "azure.workload.identity/use": "true" },
+      annotations: { "kubectl.kubernetes.io/restartedAt": new Date().toISOString() },
     };
+    const restart = { spec: { template: { metadata } } };
     await answer(inputs, "PATCH", OPERATOR, restart, "application/strategic-merge-patch+json");
     for (const until = Date.now() + 600_000; ; ) {
       const { metadata, spec, status } = (await answer(inputs, "GET", OPERATOR)) as Deployed;

@@ -8,7 +8,7 @@ import { Component, type Transform } from "../../core/component.js";
 import { tagged } from "../../core/options.js";
 import { Grants } from "../grants.js";
 import type { Group } from "../group.js";
-import { tokenFor } from "../records.js";
+import { deployer, tokenFor } from "../records.js";
 import { ClusterAccess, type ClusterAccessArgs, type ClusterApi } from "./cluster-api.js";
 import type { Kubernetes } from "./options.js";
 
@@ -63,12 +63,15 @@ export class Cluster extends Component<(typeof CHILDREN)[number]> {
     super("azure:Cluster", name, { children: CHILDREN, transform: args.transform }, opts);
     const cluster = this.createCluster(args);
     const { objectId } = authorization.getClientConfigOutput({ parent: this });
+    const token = tokenFor(AKS_SERVER, this);
+    const { principalType } = deployer(token, this);
     const administer = { role: "Azure Kubernetes Service RBAC Cluster Admin", scope: cluster.id } as const;
     const grants = new Grants(
       `${name}-deployer-may`,
       {
         principal: objectId,
-        kind: "deployer",
+        // The server's administrator is told apart in the same way.
+        principalType: principalType.apply((type) => (type === "Application" ? "ServicePrincipal" : "User")),
         may: { administer },
         transform: args.transform?.administer && { administer: args.transform.administer },
       },
@@ -85,9 +88,14 @@ export class Cluster extends Component<(typeof CHILDREN)[number]> {
     this.api = {
       server: config.apply(({ server }) => server),
       certificateAuthority: config.apply(({ authority }) => authority),
-      token: tokenFor(AKS_SERVER, this),
+      token,
     };
-    const access = this.create("access", ClusterAccess, { cluster: cluster.id, ...this.api }, { dependsOn: grants.all });
+    const access = this.create(
+      "access",
+      ClusterAccess,
+      { cluster: cluster.id, deployer: objectId, ...this.api },
+      { dependsOn: grants.all },
+    );
     const kubernetes = this.createProvider(args, cluster, config, access);
     this.nodes = { cluster, logRule, logs, grants, access, kubernetes };
     this.id = cluster.id;

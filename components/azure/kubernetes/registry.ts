@@ -52,7 +52,7 @@ export class Registry extends Component<"registry" | "image"> {
         name: this.name,
         entries: { "uploader.mjs": "functions/container/uploader.ts", "processor.mjs": processor },
         ...(modules && { modules }),
-        target: "node22",
+        target: "node24",
         dockerfile: "functions/container/Dockerfile",
       }),
     );

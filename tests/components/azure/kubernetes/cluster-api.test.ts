@@ -32,7 +32,7 @@ describe("A cluster's API", () => {
     let provider: any;
     let declared: any;
     before(async () => {
-      ({ provider, declared } = await providerOf(() => new ClusterAccess("access", { ...api, cluster: "the-id" })));
+      ({ provider, declared } = await providerOf(() => new ClusterAccess("access", { ...api, cluster: "the-id", deployer: "me" })));
     });
     const path = "POST /apis/authorization.k8s.io/v1/selfsubjectaccessreviews";
 
@@ -57,9 +57,10 @@ describe("A cluster's API", () => {
     });
 
     it("once, however many tokens there are", async () => {
-      const olds = { ...api, cluster: "the-id" };
+      const olds = { ...api, cluster: "the-id", deployer: "me" };
       assert.deepEqual(await provider.diff("id", olds, { ...olds, token: "b" }), { changes: false, replaces: [] });
       assert.deepEqual(await provider.diff("id", olds, { ...olds, server: "s" }), { changes: true, replaces: [] });
+      assert.deepEqual(await provider.diff("id", olds, { ...olds, deployer: "somebody else" }), { changes: true, replaces: [] });
       assert.deepEqual(await provider.diff("id", olds, { ...olds, cluster: "c" }), { changes: true, replaces: ["cluster"] });
       assert.deepEqual(await provider.read("id", olds), { id: "id", props: olds });
       await provider.delete("id", olds);
@@ -111,7 +112,8 @@ describe("A cluster's API", () => {
       await provider.update("id", {}, inputs);
       const restart = asked.find(({ call }) => call === `PATCH ${OPERATOR}`);
       assert.equal(restart?.headers["content-type"], "application/strategic-merge-patch+json");
-      const { annotations } = JSON.parse(String(restart?.body)).spec.template.metadata;
+      const { labels, annotations } = JSON.parse(String(restart?.body)).spec.template.metadata;
+      assert.deepEqual(labels, { "azure.workload.identity/use": "true" });
       assert.match(annotations["kubectl.kubernetes.io/restartedAt"], /^\d{4}-\d\d-\d\dT/);
       assert.equal(asked.slice(4).length, 2);
     });
