@@ -35,7 +35,6 @@ describe("The starter", () => {
       tagger: statistics,
       notifiers: [{ announce: async (notification) => void told.push(notification) }],
       place: PLACE,
-      apiKey: async () => "key",
     };
   });
 

@@ -148,8 +148,7 @@ export class MemoryRecordStore implements ResumableRecords {
 
   finish: RecordStore["finish"] = async (run, result, at) => this.change(run.key, (entry) => lifecycle.finish(entry, run, result, at));
 
-  storedBy: ResumableRecords["storedBy"] = async (key, execution) =>
-    structuredClone(lifecycle.storedBy(this.entries.get(key), execution));
+  storedBy: ResumableRecords["storedBy"] = async (key, execution) => structuredClone(lifecycle.storedBy(this.entries.get(key), execution));
 
   bury: RecordStore["bury"] = async (key, tombstone) => this.change(key, (entry) => lifecycle.bury(entry, key, tombstone));
 
