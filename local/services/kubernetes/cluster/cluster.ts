@@ -37,8 +37,6 @@ export interface ClusterArgs {
   pace: Pace;
   /** Asked by a Service that is reached from outside. */
   claimPort: PortClaim;
-  /** An answer as callers from outside get it. */
-  outward(response: HttpResponse): HttpResponse;
 }
 
 /** What is in one cluster: its objects, and the controllers that make them true. */
@@ -135,13 +133,14 @@ export class LocalCluster {
     if (outcome) this.#note(`${object.metadata.namespace}/${object.metadata.name}`, `Is not as it was: ${outcome.message}`);
   }
 
-  async withdraw(object: KubernetesObject): Promise<void> {
+  /** @param grace seconds that its pods have to end @default what they declare */
+  async withdraw(object: KubernetesObject, grace?: number): Promise<void> {
     const { kind, metadata } = object;
     const key = keyOf(metadata);
     if (kind === "Deployment") {
       const deployment = this.#deployments.get(key);
       this.#deployments.delete(key);
-      await deployment?.remove();
+      await deployment?.remove(grace);
     } else if (kind === "Service") {
       const balancers = this.#balancers.get(key) ?? [];
       this.#balancers.delete(key);
@@ -269,7 +268,7 @@ export class LocalCluster {
         await LoadBalancer.listen(endpoints, {
           ...(index === 0 && claimed),
           tls: appProtocol === "https",
-          ...(/^https?$/.test(appProtocol ?? "") && { outward: this.args.outward }),
+          ...(/^https?$/.test(appProtocol ?? "") && { outward: (response) => this.args.cloud.outward(response) }),
         }),
       );
     }

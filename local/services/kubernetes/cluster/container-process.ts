@@ -13,6 +13,8 @@ export interface Launch {
   environment: Record<string, string>;
   /** Bytes that it may take; none is no limit. */
   memory: number | undefined;
+  /** Folders that it may write to; none is all. */
+  writable: readonly string[] | undefined;
   onLine(line: string, stream: "stdout" | "stderr"): void;
 }
 
@@ -24,6 +26,18 @@ export interface Termination {
 }
 
 const BOOTSTRAP = pathToFileURL(`${import.meta.dirname}/bootstrap.mjs`).href;
+/** Names of Node's permission model, which has changed its own. */
+const known = (flag: string): boolean => process.allowedNodeEnvironmentFlags.has(flag);
+
+/** Options that let a program read everything, and write in these folders only. What native code writes is not looked at. */
+const readOnlyBut = (folders: readonly string[]): string[] => [
+  known("--permission") ? "--permission" : "--experimental-permission",
+  ...["--allow-fs-read=*", ...folders.map((folder) => `--allow-fs-write=${folder}/`)],
+  ...["--allow-addons", "--allow-worker", "--allow-child-process", ...(known("--allow-net") ? ["--allow-net"] : [])],
+  // Of these options themselves.
+  ...["--disable-warning=SecurityWarning", "--disable-warning=ExperimentalWarning"],
+];
+
 const MEMORY_POLL = 100;
 const SIGNALS: Readonly<Record<string, number>> = { SIGHUP: 1, SIGINT: 2, SIGQUIT: 3, SIGABRT: 6, SIGKILL: 9, SIGSEGV: 11, SIGTERM: 15 };
 
@@ -37,10 +51,10 @@ export class ContainerProcess {
   #outOfMemory: string | undefined;
 
   constructor(private readonly launch: Launch) {
-    const { memory, args, folder, environment, onLine } = launch;
+    const { memory, writable, args, folder, environment, onLine } = launch;
     // As Node.js does by itself where a container's memory is limited.
     const heap = memory === undefined ? [] : [`--max-old-space-size=${Math.max(32, Math.floor(memory / 2 ** 21))}`];
-    this.#child = spawn(process.execPath, [...heap, "--import", BOOTSTRAP, ...args], {
+    this.#child = spawn(process.execPath, [...heap, ...(writable ? readOnlyBut(writable) : []), "--import", BOOTSTRAP, ...args], {
       cwd: folder,
       env: environment,
       stdio: ["ignore", "pipe", "pipe", "ipc"],

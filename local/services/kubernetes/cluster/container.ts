@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { mkdir } from "node:fs/promises";
+import { cp, mkdir, rm } from "node:fs/promises";
 import type { AddressInfo } from "node:net";
 import { createServer } from "node:net";
 import { join } from "node:path";
@@ -212,7 +212,9 @@ export class Container {
     const variables = variablesOf(declared, image.config.environment, pod, pod.node.lookup(pod.namespace));
     await this.#mapPorts(variables);
     const [program = "", ...args] = this.#commandLine(image, variables);
-    const folder = join(image.root, declared.workingDir ?? image.config.workingFolder);
+    const readOnly = declared.securityContext?.readOnlyRootFilesystem === true;
+    const root = readOnly ? image.root : await this.#ownLayer(image.root);
+    const folder = join(root, declared.workingDir ?? image.config.workingFolder);
     if (!existsSync(folder))
       throw new StartError(`chdir to cwd ("${declared.workingDir ?? image.config.workingFolder}"): no such file or directory`);
     if (!/^(\/usr\/local\/bin\/|\/nodejs\/bin\/|\/usr\/bin\/)?(node|nodejs)$/.test(program)) {
@@ -224,7 +226,7 @@ export class Container {
     await mkdir(temporary, { recursive: true });
     return {
       // What is named by its full path in the image lies in the image's folder here.
-      args: args.map((arg) => (arg.startsWith("/") && existsSync(join(image.root, arg)) ? join(image.root, arg) : arg)),
+      args: args.map((arg) => (arg.startsWith("/") && existsSync(join(root, arg)) ? join(root, arg) : arg)),
       folder,
       environment: {
         ...ofSystem(),
@@ -234,6 +236,7 @@ export class Container {
         ...pod.identity,
         ...variables,
       },
+      ...(readOnly ? { writable: [...new Set([temporary, ...Object.values(pod.volumes)])] } : { writable: undefined }),
       memory: quantity(declared.resources?.limits?.memory),
       onLine: (line, stream) => {
         this.tail.push(line);
@@ -241,6 +244,14 @@ export class Container {
         pod.node.log(`${pod.namespace}/${pod.name}`, this.name, line, stream);
       },
     };
+  }
+
+  /** What it may write to is its own, from each start to the next end. */
+  async #ownLayer(root: string): Promise<string> {
+    const own = join(this.pod.folder, "layers", this.name);
+    await rm(own, { recursive: true, force: true });
+    await cp(root, own, { recursive: true, verbatimSymlinks: true });
+    return own;
   }
 
   #commandLine({ config }: PulledImage, variables: Record<string, string>): string[] {

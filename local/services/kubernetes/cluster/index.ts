@@ -108,7 +108,7 @@ export default function kubernetes({ pace = paceOf(process.env.EMBEDDED_CLOUD_KU
           } catch (error) {
             // Pulumi would remember the object and try again; here, what did not come to be is not there.
             local.objects.remove(added.kind, added.metadata.namespace, added.metadata.name);
-            await local.withdraw(added);
+            await local.withdraw(added, 1);
             throw error;
           }
           return local.describe(added);

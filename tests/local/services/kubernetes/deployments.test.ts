@@ -227,6 +227,24 @@ describe("Deployments of a cluster", () => {
     assert.match(text, /Container web ended: OOMKilled, exit code 137, \d+ Mi in use, and the limit is 128 Mi/);
   });
 
+  it("write to their own folders only where the file system is read-only, and to a copy of their own where it is not", async () => {
+    const { capabilities, allowPrivilegeEscalation } = deployment("x", image).spec.template.spec.containers[0].securityContext;
+    await runs("web");
+    await runs("writable", { spec: { replicas: 2 }, container: { securityContext: { capabilities, allowPrivilegeEscalation } } });
+    const write = async (at: string, path: string) => (await fetch(`${at}/write?path=${path}`)).text();
+    const web = urlOf(await test.apply(SERVICE, service("web")));
+    assert.equal(await write(web, "TMP/x.txt"), "written");
+    assert.equal(await write(web, "server.mjs"), "ERR_ACCESS_DENIED");
+    assert.equal(await write(web, "/tmp/x.txt"), "ERR_ACCESS_DENIED");
+    const writable = urlOf(await test.apply(SERVICE, service("writable")));
+    assert.equal(await write(writable, "x.txt"), "written");
+    assert.equal(
+      (await fetch(`${writable}/file?path=x.txt`).catch(() => undefined))?.status ?? "none",
+      "none",
+      "the other replica has no such file",
+    );
+  });
+
   it("have another pod in place of one that is deleted", async () => {
     await runs("web", { spec: { replicas: 2 } });
     const before = (await test.pods()).map(({ metadata }) => metadata.name);

@@ -1,6 +1,7 @@
 // A program as it may run in a container: answers who it is, becomes unhealthy when told to, and drains when it is to end.
-import { readFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
+import { tmpdir } from "node:os";
 
 const { HOST, PORT, DRAIN = "0" } = process.env;
 const state = { live: true, ready: process.env.READY !== "no" };
@@ -12,6 +13,11 @@ const routes = {
   "/env": () => [200, JSON.stringify(process.env)],
   "/argv": () => [200, JSON.stringify(process.argv)],
   "/file": (url) => [200, readFileSync(url.searchParams.get("path"), "utf8")],
+  "/write": (url) => {
+    const path = url.searchParams.get("path").replace("TMP", tmpdir());
+    writeFileSync(path, "written");
+    return [200, readFileSync(path, "utf8")];
+  },
   "/exit": (url) => {
     setTimeout(() => process.exit(Number(url.searchParams.get("code"))), 10);
     return [200, ""];
@@ -30,21 +36,15 @@ const routes = {
   },
   "/token": async (url) => {
     const { WorkloadIdentityCredential } = await import("@azure/identity");
-    try {
-      const { token } = await new WorkloadIdentityCredential({ disableInstanceDiscovery: true }).getToken(url.searchParams.get("scope"));
-      return [200, token];
-    } catch (error) {
-      return [500, error.message];
-    }
+    const { token } = await new WorkloadIdentityCredential({ disableInstanceDiscovery: true }).getToken(url.searchParams.get("scope"));
+    return [200, token];
   },
 };
 
 const server = createServer(async (request, response) => {
   const url = new URL(request.url, "http://localhost");
-  const [status, body] = (await routes[url.pathname]?.(url)) ?? [
-    200,
-    JSON.stringify({ pod: process.env.HOSTNAME, version: process.env.VERSION }),
-  ];
+  const answer = async () =>
+    (await routes[url.pathname]?.(url)) ?? [200, JSON.stringify({ pod: process.env.HOSTNAME, version: process.env.VERSION })];
   response.writeHead(status, { connection: "close" });
   response.end(String(body));
 });
