@@ -239,7 +239,7 @@ export class ImagePipeline extends Component<Part> implements ImagePipelineOutpu
       this.child(),
     );
     const { url, certificate, workflow } = kubernetes;
-    const failures = `ContainerLogV2 | where PodNamespace == "${azure.namespace}" and LogMessage.level == "error"`;
+    const failures = `ContainerLogV2 | where PodNamespace == "${azure.namespace}" and LogLevel has "error"`;
     const watched = { parkedIn: [parked], failures };
     return { url, origin: url, certificate, workflow, state, records, ...watched, nodes: { identities, kubernetes } };
   }

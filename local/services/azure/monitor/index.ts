@@ -72,7 +72,9 @@ export default function monitor(): Service {
           for (const { outputs } of settings) record(outputs.workspaceId, "StorageQueueLogs", detail, cloud);
         }
         if (source === "Microsoft.ContainerService" && type === "ContainerLog") {
-          for (const workspace of collecting(resource, detail.PodNamespace, cloud)) record(workspace, "ContainerLogV2", detail, cloud);
+          // Of a line of JSON, its own member; Azure guesses it of other lines, which is left out here.
+          const columns = { ...detail, LogLevel: detail.LogMessage?.level ?? "UNKNOWN" };
+          for (const workspace of collecting(resource, detail.PodNamespace, cloud)) record(workspace, "ContainerLogV2", columns, cloud);
         }
       });
     },

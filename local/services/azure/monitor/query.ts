@@ -27,7 +27,7 @@ const COMPARISONS: Readonly<Record<string, (value: unknown, wanted: Value[]) => 
   in: (value, wanted) => wanted.some((one) => one === value),
 };
 
-const CONDITION = /^(\w+(?:\.\w+)*)\s*(==|!=|>=|<=|>|<|has_any|has|contains|startswith|endswith|in)\s*(.+)$/s;
+const CONDITION = /^(\w+)\s*(==|!=|>=|<=|>|<|has_any|has|contains|startswith|endswith|in)\s*(.+)$/s;
 
 /** Reads `Table | where Column operator value and …`. @throws CloudError for whatever else Kusto has */
 export function readQuery(query: string): Query {
@@ -46,15 +46,11 @@ export function readQuery(query: string): Query {
       const compare = COMPARISONS[operator ?? ""];
       const values = operand === undefined ? undefined : readValues(operand.trim());
       if (!column || !compare || !values) throw unknown(part);
-      // `LogMessage.level`: a member of what a column holds.
-      return (record) => compare(column.split(".").reduce<unknown>(member, record), values);
+      return (record) => compare(record[column], values);
     });
   });
   return { table: table.trim(), matches: (record) => conditions.every((condition) => condition(record)) };
 }
-
-const member = (value: unknown, name: string): unknown =>
-  typeof value === "object" && value !== null ? (value as Properties)[name] : undefined;
 
 /** One value, or several in parentheses. */
 function readValues(operand: string): Value[] | undefined {

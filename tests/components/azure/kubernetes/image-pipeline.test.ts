@@ -593,7 +593,7 @@ describe("ImagePipeline on Kubernetes", () => {
     );
     assert.equal(
       called(resources, "photos-alarm-failed").inputs.criteria.allOf[0].query,
-      'ContainerLogV2 | where PodNamespace == "photos" and LogMessage.level == "error"',
+      'ContainerLogV2 | where PodNamespace == "photos" and LogLevel has "error"',
     );
     assert.match(called(resources, "photos-alarm-parked").inputs.criteria.allOf[0].query, /has_any \("\/parked\/messages"\)$/);
     const long = await declare(onKubernetes({ image: IMAGE }, { logs: { retention: "1000 days" } }));

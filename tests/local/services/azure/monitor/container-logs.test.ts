@@ -54,7 +54,7 @@ describe("What containers of a cluster say", () => {
       criteria: {
         allOf: [
           {
-            query: 'ContainerLogV2 | where PodNamespace == "photos" and LogMessage.level == "error"',
+            query: 'ContainerLogV2 | where PodNamespace == "photos" and LogLevel has "error"',
             timeAggregation: "Count",
             operator: "GreaterThan",
             threshold: 0,
