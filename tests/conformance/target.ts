@@ -14,7 +14,7 @@ export interface Target {
 const { CONFORMANCE_URL, CONFORMANCE_KEY } = process.env;
 
 /** What the suite runs against: the deployment that the environment names, or each of our stacks on the embedded cloud. */
-export const TARGETS: readonly string[] = CONFORMANCE_URL ? [CONFORMANCE_URL] : ["aws", "azure"];
+export const TARGETS: readonly string[] = CONFORMANCE_URL ? [CONFORMANCE_URL] : ["aws", "azure", "azure-kubernetes"];
 
 const started = new Map<string, Promise<Target>>();
 const endings: (() => Promise<void>)[] = [];
