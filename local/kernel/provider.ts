@@ -295,7 +295,8 @@ function physicallyNamed(
   seed: Uint8Array = randomBytes(32),
 ): Properties {
   if (!named || (inputs[named.input] ?? undefined) !== undefined) return inputs;
-  if (givenByProvider(before[named.input], name, named)) return { ...inputs, [named.input]: before[named.input] };
+  // Also where it begins with another logical name: an alias is to keep what there is.
+  if (looksGiven(before[named.input], named)) return { ...inputs, [named.input]: before[named.input] };
   const digits = createHash("sha256").update(seed).digest("hex");
   if (named.style === "uuid") return { ...inputs, [named.input]: uuidOf(digits.slice(0, 32)) };
   const given = named.style === "plain" ? `${name}${digits.slice(0, 8)}` : `${name}-${digits.slice(0, 7)}`;
@@ -312,10 +313,13 @@ const uuidOf = (digits: string): string => digits.replace(/^(.{8})(.{4}).(.{3}).
 
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
-function givenByProvider(physical: unknown, name: string, { style = "dashed" }: NonNullable<ResourceType["named"]>): boolean {
-  if (typeof physical !== "string") return false;
-  if (style === "uuid") return UUID.test(physical);
-  return SUFFIX[style].test(physical) && physical.replace(SUFFIX[style], "") === name;
+function looksGiven(physical: unknown, { style = "dashed" }: NonNullable<ResourceType["named"]>): physical is string {
+  return typeof physical === "string" && (style === "uuid" ? UUID : SUFFIX[style]).test(physical);
+}
+
+function givenByProvider(physical: unknown, name: string, named: NonNullable<ResourceType["named"]>): boolean {
+  const { style = "dashed" } = named;
+  return looksGiven(physical, named) && (style === "uuid" || physical.replace(SUFFIX[style], "") === name);
 }
 
 /** Whether the replacement has the name of what it replaces, so that both cannot exist at once. */

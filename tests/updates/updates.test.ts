@@ -141,6 +141,18 @@ for (const stack of RELEASED) {
       assert.deepEqual([...new Set(found.map(({ step }) => step))], ["same"]);
     });
 
+    if (stack === "aws") {
+      it("may call the pipeline otherwise, by an alias: all but two logs keep their names", async () => {
+        const renamed = () => void new PipelineOnAws("pictures", {}, { aliases: [{ name: "photos" }] });
+        const { steps: found } = await forward(stack, released, renamed);
+        assert.deepEqual(steps(found, "replace"), ["pictures-http-logs", "pictures-workflow-logs"]);
+        assert.deepEqual(
+          found.filter(({ step }) => step !== "replace" && step !== "same"),
+          [],
+        );
+      });
+    }
+
     it("is told of stores that are retained, and only forgotten, when everything is destroyed", async () => {
       const { steps: none, resources } = await forward(stack, released, pipeline(stack, { removal: "retain" }));
       assertDataAreKept(stack, none);

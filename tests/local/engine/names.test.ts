@@ -17,6 +17,13 @@ describe("A resource that was called otherwise", () => {
     assert.equal((await bench.kept(async () => void new Thing("new", { label: "thing" }))).summary.same, 1);
   });
 
+  it("keeps the physical name that it was given", async () => {
+    const first = await bench.kept(async () => ({ label: new Thing("old").label }));
+    const { summary, outputs } = await bench.kept(async () => ({ label: new Thing("new", {}, { aliases: [{ name: "old" }] }).label }));
+    assert.deepEqual([summary.replace, summary.same, outputs.label], [0, 1, first.outputs.label]);
+    assert.match(outputs.label, /^old-[0-9a-f]{7}$/);
+  });
+
   it("is the same under another parent, or a URN that is given", async () => {
     await bench.kept(async () => {
       new Box("red", { color: "red" });
