@@ -122,6 +122,10 @@ function bucketType(storage: Storage): ResourceType {
     objectLockEnabled: false,
     policy: "",
     requestPayer: "BucketOwner",
+    // Every bucket has it, whatever is declared.
+    serverSideEncryptionConfiguration: {
+      rule: { applyServerSideEncryptionByDefault: { kmsMasterKeyId: "", sseAlgorithm: "AES256" }, bucketKeyEnabled: false },
+    },
     tags: tags ?? {},
     versioning: { enabled: false, mfaDelete: false },
     websiteDomain: "",

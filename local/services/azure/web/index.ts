@@ -1,6 +1,6 @@
 import { readFile } from "node:fs/promises";
 import path from "node:path";
-import { armResource, sameId } from "../../../kernel/azure/arm.js";
+import { armResource, SUBSCRIPTION, sameId } from "../../../kernel/azure/arm.js";
 import { serverCertificate } from "../../../kernel/azure/certificates.js";
 import { identityEnvironment, USER_ASSIGNED_IDENTITY } from "../../../kernel/azure/managed-identity.js";
 import { issueToken, TOKEN_LIFETIME } from "../../../kernel/azure/tokens.js";
@@ -56,8 +56,10 @@ export default function web(): Service {
         named: { input: "name", maxLength: 60, style: "plain" },
         replacedBy: ["reserved", "sku.name"],
         location: "regional",
+        systemData: true,
         check: checkPlan,
-        outputs: ({ kind, location, reserved, sku, zoneRedundant = false }) => ({
+        outputs: ({ resourceGroupName, kind, location, reserved, sku, zoneRedundant = false }) => ({
+          ...{ resourceGroup: resourceGroupName, subscription: SUBSCRIPTION },
           ...{ kind, reserved, sku, zoneRedundant, status: "Ready", numberOfSites: 0, maximumNumberOfWorkers: 0, numberOfWorkers: 0 },
           ...{ elasticScaleEnabled: false, geoRegion: location, provisioningState: "Succeeded" },
         }),
@@ -72,10 +74,11 @@ export default function web(): Service {
         ],
         named: { input: "name", maxLength: 60, style: "plain" },
         location: "regional",
+        systemData: true,
         check: checkWebApp,
         async outputs(inputs, { id, name, cloud }) {
           const { hosts } = await live(id, name, inputs, cloud);
-          return outputsOf(inputs, hosts, cloud);
+          return outputsOf(name, inputs, hosts, cloud);
         },
         async deleted({ id }) {
           await siteOf(id)?.remove();
@@ -101,9 +104,9 @@ export default function web(): Service {
   };
 }
 
-function outputsOf(inputs: Properties, hosts: { app: string; scm: string }, cloud: Cloud): Properties {
-  const { kind, serverFarmId, httpsOnly = false, functionAppConfig, identity, reserved = true } = inputs;
-  const host = (name: string, hostType: string) => ({ name, hostType, sslState: "Disabled" });
+function outputsOf(name: string, inputs: Properties, hosts: { app: string; scm: string }, cloud: Cloud): Properties {
+  const { resourceGroupName, kind, serverFarmId, httpsOnly = false, functionAppConfig, identity, reserved = true } = inputs;
+  const host = (address: string, hostType: string) => ({ name: address, hostType, sslState: "Disabled" });
   const assigned: string[] = identity?.userAssignedIdentities ?? [];
   const about = (id: string) => identityWith(id, cloud)?.outputs ?? {};
   return {
@@ -120,6 +123,9 @@ function outputsOf(inputs: Properties, hosts: { app: string; scm: string }, clou
     hostNames: [hosts.app],
     enabledHostNames: [hosts.app, hosts.scm],
     hostNameSslStates: [host(hosts.app, "Standard"), host(hosts.scm, "Repository")],
+    repositorySiteName: name,
+    resourceGroup: resourceGroupName,
+    lastModifiedTimeUtc: cloud.now().toISOString(),
     outboundIpAddresses: "127.0.0.1",
     possibleOutboundIpAddresses: "127.0.0.1",
     usageState: "Normal",
