@@ -36,7 +36,8 @@ const routes = {
   },
   "/token": async (url) => {
     const { WorkloadIdentityCredential } = await import("@azure/identity");
-    const { token } = await new WorkloadIdentityCredential({ disableInstanceDiscovery: true }).getToken(url.searchParams.get("scope"));
+    const credential = new WorkloadIdentityCredential({ disableInstanceDiscovery: true });
+    const { token } = await credential.getToken(url.searchParams.get("scope")).catch(({ message }) => Promise.reject({ message }));
     return [200, token];
   },
 };
@@ -45,6 +46,7 @@ const server = createServer(async (request, response) => {
   const url = new URL(request.url, "http://localhost");
   const answer = async () =>
     (await routes[url.pathname]?.(url)) ?? [200, JSON.stringify({ pod: process.env.HOSTNAME, version: process.env.VERSION })];
+  const [status, body] = await answer().catch(({ code, message }) => [500, code ?? message]);
   response.writeHead(status, { connection: "close" });
   response.end(String(body));
 });
