@@ -13,7 +13,19 @@ const EVERYTHING = {
 const STACKS: Readonly<Record<string, Record<string, string>>> = {
   aws: { "image-pipeline:cloud": "aws", "aws:region": "eu-west-1" },
   azure: { "image-pipeline:cloud": "azure", "azure-native:location": "westeurope" },
+  "azure-kubernetes": { "image-pipeline:cloud": "azure", "image-pipeline:hosting": "kubernetes", "azure-native:location": "westeurope" },
 };
+
+/** Versions of Kubernetes that AKS supports, and until when (its "Supported Kubernetes versions", November 2026). */
+const KUBERNETES: Readonly<Record<string, string>> = { "1.35": "2027-03-31" };
+
+/** What the SDK asks for by previews of Azure's APIs, as it has no other. */
+const PREVIEWS = [
+  "azure-native:containerregistry:Registry",
+  "azure-native:monitor:ActionGroup",
+  "azure-native:monitor:DiagnosticSetting",
+  "azure-native:monitor:ScheduledQueryRule",
+];
 
 /** Runtimes of the clouds that can be had, and until when they are supported (Lambda's and Functions' own lists, November 2026). */
 const RUNTIMES: Readonly<Record<string, string>> = { "nodejs24.x": "2028-04-30", "nodejs22.x": "2027-04-30", "node 22": "2027-04-30" };
@@ -63,6 +75,27 @@ for (const [stack, config] of Object.entries(STACKS)) {
       assert.deepEqual(found, []);
     });
 
+    it("is asked for by stable APIs, but for those that the SDK has as previews only", () => {
+      const previews = resources.filter(({ type }) => {
+        const source = declarationOf(type);
+        return source !== undefined && apiVersion(source).endsWith("-preview");
+      });
+      const declared = new Set(resources.map(({ type }) => type));
+      assert.deepEqual(
+        [...new Set(previews.map(({ type }) => type))].sort(),
+        PREVIEWS.filter((type) => declared.has(type)),
+      );
+    });
+
+    if (stack === "azure-kubernetes") {
+      // The runtime is the image's, which its Dockerfile names.
+      it("runs on a version of Kubernetes that AKS supports", () => {
+        const cluster = resources.find(({ type }) => type === "azure-native:containerservice:ManagedCluster");
+        assert.ok(cluster?.inputs.kubernetesVersion in KUBERNETES, `${cluster?.inputs.kubernetesVersion} is not supported`);
+      });
+      return;
+    }
+
     it("runs on runtimes that are supported", () => {
       const runtimes = resources.flatMap(({ type, inputs }) => {
         if (type === "aws:lambda/function:Function") return [inputs.runtime];
@@ -73,20 +106,6 @@ for (const [stack, config] of Object.entries(STACKS)) {
       assert.ok(runtimes.length > 0);
       for (const runtime of runtimes) assert.ok(runtime in RUNTIMES, `${runtime} is not among ${Object.keys(RUNTIMES).join(", ")}`);
     });
-
-    if (stack === "azure") {
-      it("is asked for by stable APIs, but for three that the SDK has as previews only", () => {
-        const previews = resources.filter(({ type }) => {
-          const source = declarationOf(type);
-          return source !== undefined && apiVersion(source).endsWith("-preview");
-        });
-        assert.deepEqual([...new Set(previews.map(({ type }) => type))].sort(), [
-          "azure-native:monitor:ActionGroup",
-          "azure-native:monitor:DiagnosticSetting",
-          "azure-native:monitor:ScheduledQueryRule",
-        ]);
-      });
-    }
   });
 }
 

@@ -20,14 +20,14 @@ const OPTIONS = {
 };
 
 /** Programs that declare what the stacks do not, as they take the defaults. */
-const VARIANTS: Readonly<Record<string, { cloud: CloudName; config: Record<string, string>; program: () => unknown }>> = {
+const VARIANTS: Readonly<Record<string, { clouds: CloudName[]; config: Record<string, string>; program: () => unknown }>> = {
   "aws-options": {
-    cloud: "aws",
+    clouds: ["aws"],
     config: { "aws:region": "eu-west-1" },
     program: () => new PipelineOnAws("photos", { ...OPTIONS, apiKey: "a-key-of-our-own-choosing", aws: { workflow: "standard" } }),
   },
   "aws-adopted": {
-    cloud: "aws",
+    clouds: ["aws"],
     config: { "aws:region": "eu-west-1" },
     program: () => {
       const { bucket } = new s3.Bucket("company-uploads");
@@ -37,7 +37,7 @@ const VARIANTS: Readonly<Record<string, { cloud: CloudName; config: Record<strin
     },
   },
   "azure-options": {
-    cloud: "azure",
+    clouds: ["azure"],
     config: { "azure-native:location": "westeurope" },
     program: () => {
       // Whoever deploys, as only they can apply the schema.
@@ -46,8 +46,28 @@ const VARIANTS: Readonly<Record<string, { cloud: CloudName; config: Record<strin
       return new PipelineOnAzure("photos", { ...OPTIONS, apiKey: "a-key-of-our-own-choosing", azure });
     },
   },
+  "azure-kubernetes-options": {
+    clouds: ["azure", "kubernetes"],
+    config: { "azure-native:location": "westeurope" },
+    program: () =>
+      new PipelineOnAzure("media", {
+        ...OPTIONS,
+        tagger: "none",
+        azure: {
+          hosting: "kubernetes",
+          container: "raw",
+          processed: "done",
+          namespace: "pictures",
+          tls: { ingress: "https://media.example.org" },
+          replicas: { uploader: { min: 1, max: 1 }, processor: { min: 1, max: 40 } },
+          nodes: { size: "Standard_D8as_v5", min: 3, max: 12 },
+          tier: "Free",
+          authorizedRanges: ["203.0.113.0/24"],
+        },
+      }),
+  },
   "azure-adopted": {
-    cloud: "azure",
+    clouds: ["azure"],
     config: { "azure-native:location": "westeurope" },
     program: () => {
       const location = "northeurope";
@@ -83,9 +103,9 @@ const VARIANTS: Readonly<Record<string, { cloud: CloudName; config: Record<strin
 async function main([folder]: string[]): Promise<void> {
   if (folder === undefined) throw new Error("usage: graphs.ts FOLDER");
   await mkdir(folder, { recursive: true });
-  for (const [variant, { cloud, config, program }] of Object.entries(VARIANTS)) {
+  for (const [variant, { clouds, config, program }] of Object.entries(VARIANTS)) {
     const run = async () => void program();
-    const stack = await startStack({ project: "image-pipeline", stack: variant, config, clouds: [cloud], program: run });
+    const stack = await startStack({ project: "image-pipeline", stack: variant, config, clouds, program: run });
     await writeFile(join(folder, `${variant}.json`), JSON.stringify(stack.graph()));
     await stack.stop();
   }
