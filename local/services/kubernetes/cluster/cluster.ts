@@ -6,7 +6,7 @@ import type { Cluster } from "../../../kernel/azure/clusters.js";
 import { SHARED_ENDPOINT } from "../../../kernel/azure/rest.js";
 import { verifyToken } from "../../../kernel/azure/tokens.js";
 import type { Cloud } from "../../../kernel/cloud.js";
-import { CloudError, type Properties } from "../../../kernel/service.js";
+import { CloudError, type Principal, type Properties } from "../../../kernel/service.js";
 import { Deployment } from "./deployment.js";
 import { LoadBalancer } from "./load-balancer.js";
 import type { Node, PulledImage } from "./node.js";
@@ -21,6 +21,8 @@ const EXCHANGE = "api://AzureADTokenExchange";
 const STORAGE = "https://storage.azure.com";
 /** Milliseconds that a start waits for something that is kept. */
 const REVIVAL = 30_000;
+/** Milliseconds that the operator keeps a token. */
+const TOKEN_KEPT = 3_600_000;
 const OPERATOR = { namespace: "kube-system", name: "keda-operator" };
 const USE = "azure.workload.identity/use";
 const CLIENT_ID = "azure.workload.identity/client-id";
@@ -49,6 +51,8 @@ export class LocalCluster {
   #node: Node | undefined;
   /** Whether the operator's pods have been started since they were to have one. */
   #operatorHasIdentity = false;
+  /** Whom the operator has tokens of, by client id. */
+  readonly #holders = new Map<string, { as: Principal; until: number }>();
 
   private constructor(private readonly args: ClusterArgs) {
     const { cloud, folder, declared } = args;
@@ -349,10 +353,15 @@ export class LocalCluster {
         404,
       );
     }
-    const token = await this.#operatorToken(authentication.spec.podIdentity.identityId);
-    const holder = await verifyToken(cloud, token, STORAGE);
-    if (!holder) throw new CloudError("InvalidAuthenticationInfo", "The operator's token is not valid.", 401);
-    const as = identity(holder.objectId, holder.name);
+    const identityId: string | undefined = authentication.spec.podIdentity.identityId;
+    let holder = this.#holders.get(identityId ?? "");
+    if (!holder || holder.until < performance.now()) {
+      const found = await verifyToken(cloud, await this.#operatorToken(identityId), STORAGE);
+      if (!found) throw new CloudError("InvalidAuthenticationInfo", "The operator's token is not valid.", 401);
+      holder = { as: identity(found.objectId, found.name), until: performance.now() + TOKEN_KEPT };
+      this.#holders.set(identityId ?? "", holder);
+    }
+    const { as } = holder;
     const { response } = await cloud.call({ service: "storage", operation: "GetQueueMetadata", input: { account, queue }, as });
     return Number(response.headers?.["x-ms-approximate-messages-count"]);
   }
@@ -390,6 +399,7 @@ export class LocalCluster {
     const operator = this.objects.get("Deployment", OPERATOR.namespace, OPERATOR.name);
     const account = this.objects.get("ServiceAccount", OPERATOR.namespace, OPERATOR.name);
     if (!operator) return;
+    this.#holders.clear();
     const labelled = operator.spec.template.metadata?.labels?.[USE] === "true";
     this.#operatorHasIdentity = labelled && account?.metadata.annotations?.[CLIENT_ID] !== undefined;
     this.#note(`${OPERATOR.namespace}/${OPERATOR.name}`, `Started again ${this.#operatorHasIdentity ? "with" : "without"} an identity`);

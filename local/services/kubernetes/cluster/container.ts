@@ -60,7 +60,7 @@ export class Container {
     return this.#process?.pid;
   }
 
-  /** How often it has ended, or could not be started. */
+  /** How often it has ended, or could not be started, since it was ready. */
   get failures(): number {
     return this.#failures;
   }
@@ -176,6 +176,7 @@ export class Container {
       const become = (ready: boolean, problem?: string) => {
         if (this.ready === ready) return;
         this.ready = ready;
+        if (ready) this.#failures = 0;
         if (!ready) this.#note(`Readiness probe failed: ${problem}`);
         onChange();
       };

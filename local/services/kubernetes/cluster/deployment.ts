@@ -23,6 +23,9 @@ export class Deployment {
   #current: ReplicaSet;
   #old: ReplicaSet[] = [];
   #removed = false;
+  /** Until it has been rolled out once, there is nothing that `minReadySeconds` would protect: its first pods need not wait for that. */
+  #isNew = true;
+  readonly #first = new WeakSet<Pod>();
   #watchers = new Set<() => void>();
   #timer: NodeJS.Timeout | undefined;
   #pending = false;
@@ -108,8 +111,7 @@ export class Deployment {
         finish(() => reject(new CloudError("ProgressDeadlineExceeded", text, 400)));
       };
       const look = () => {
-        if (this.#removed) return finish(resolve);
-        if (this.#rolledOut()) return finish(resolve);
+        if (this.#removed || this.#rolledOut()) return finish(resolve);
         const given = this.#live(this.#current).find((pod) => !pod.ready && pod.failures >= GIVE_UP_AFTER);
         if (given) fail(`its pod has failed ${given.failures} times`);
       };
@@ -152,8 +154,10 @@ export class Deployment {
     return { all, available: all.filter((pod) => this.#available(pod)).length };
   }
 
-  #available({ readySince, ready }: Pod): boolean {
-    return ready && readySince !== undefined && this.node.pace.since(readySince) >= (this.#object.spec.minReadySeconds ?? 0);
+  #available(pod: Pod): boolean {
+    const { readySince, ready } = pod;
+    if (!ready || readySince === undefined) return false;
+    return this.#first.has(pod) || this.node.pace.since(readySince) >= (this.#object.spec.minReadySeconds ?? 0);
   }
 
   #limits(): { surge: number; unavailable: number } {
@@ -177,6 +181,7 @@ export class Deployment {
     setImmediate(() => {
       this.#pending = false;
       if (!this.#removed) this.#reconcile();
+      if (this.#isNew && this.#rolledOut()) this.#isNew = false;
       for (const watcher of [...this.#watchers]) watcher();
     });
   }
@@ -224,6 +229,7 @@ export class Deployment {
       },
     });
     set.pods.add(pod);
+    if (this.#isNew) this.#first.add(pod);
     pod.start().catch((error: Error) => this.#say(`The pod ${pod.name} could not be started: ${error.message}`));
   }
 

@@ -32,6 +32,7 @@ export class Pod {
   /** `performance.now()` when it became ready, while it is. */
   readySince: number | undefined;
   #containers: Container[] = [];
+  #starting: Promise<void> = Promise.resolve();
   #ending: Promise<void> | undefined;
   readonly #over = new AbortController();
 
@@ -44,7 +45,12 @@ export class Pod {
   }
 
   /** Starts its containers; how that goes is seen in its state. */
-  async start(): Promise<void> {
+  start(): Promise<void> {
+    this.#starting = this.#start();
+    return this.#starting;
+  }
+
+  async #start(): Promise<void> {
     const { node, namespace, template } = this.args;
     const { spec } = template;
     const { folder } = this;
@@ -76,7 +82,7 @@ export class Pod {
     return !this.terminating && this.#containers.length > 0 && this.#containers.every(({ ready }) => ready);
   }
 
-  /** How often one of its containers has ended, or could not be started. */
+  /** How often one of its containers has ended, or could not be started, since it was ready. */
   get failures(): number {
     return Math.max(0, ...this.#containers.map(({ failures }) => failures));
   }
@@ -160,6 +166,7 @@ export class Pod {
     this.terminating = true;
     this.#over.abort();
     this.args.onChange(this);
+    await this.#starting.catch(() => {});
     await Promise.all(this.#containers.map((container) => container.stop(grace)));
     await rm(this.folder, { recursive: true, force: true });
   }

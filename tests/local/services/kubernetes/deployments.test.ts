@@ -169,6 +169,15 @@ describe("Deployments of a cluster", () => {
     );
   });
 
+  it("count pods of a new version as available only when they have been ready for minReadySeconds", async () => {
+    const spec = { replicas: 1, minReadySeconds: 50 };
+    const first = await runs("web", { spec, env: version("1") });
+    assert.equal(first.outputs.status.availableReplicas, 1);
+    const began = performance.now();
+    await test.change(first, deployment("web", image, { spec, env: version("2") }));
+    assert.ok(performance.now() - began >= 1_000, "50 seconds at the pace of the tests");
+  });
+
   it("leave the old pods at work while new ones do not become ready, and say what the new ones wrote", async () => {
     const first = await runs("web", { spec: { replicas: 2 }, env: version("1") });
     const at = urlOf(await test.apply(SERVICE, service("web")));
