@@ -10,7 +10,7 @@ if (process.stdout.isTTY) {
 const { path } = await buildContext({
   name: "image-pipeline",
   entries: { "uploader.mjs": "functions/container/uploader.ts", "processor.mjs": "functions/container/processor.ts" },
-  target: "node22",
+  target: "node24",
   dockerfile: "functions/container/Dockerfile",
 });
 await pipeline(createReadStream(path), process.stdout);

@@ -14,7 +14,7 @@ export interface ReceiverOptions {
 }
 
 /** Milliseconds between two looks into an empty queue: the first, and the most. */
-const IDLE = { first: 100, most: 2_000 };
+const IDLE = { first: 100, most: 1_000 };
 /** Milliseconds after which the loop turns at the latest, so that it can be seen to live. */
 const BEAT = 5_000;
 

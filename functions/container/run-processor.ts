@@ -56,10 +56,16 @@ export function runProcessor(own?: Tagger): Promise<void> {
       visibility: declared.VISIBILITY_SECONDS,
       async handle(delivery) {
         const since = performance.now();
-        const result = await work(delivery, { ports, attempts: declared.MAX_ATTEMPTS, observer: metrics });
+        const { result, ...about } = await work(delivery, { ports, attempts: declared.MAX_ATTEMPTS, observer: metrics });
         const seconds = (performance.now() - since) / 1_000;
         metrics.settled(result, seconds);
-        log("info", "message", { id: delivery.id, attempt: delivery.attempt, result, seconds: Math.round(seconds * 1_000) / 1_000 });
+        log("info", "message", {
+          id: delivery.id,
+          attempt: delivery.attempt,
+          ...about,
+          result,
+          seconds: Math.round(seconds * 1_000) / 1_000,
+        });
       },
     });
 

@@ -33,22 +33,33 @@ type Held = Pick<Delivery, "id" | "attempt" | "message" | "held" | "complete" | 
 /**
  * Does what one message asks for, and settles it: it is deleted when all is stored and announced, or parked among the dead letters; it comes again
  * when the infrastructure failed, until its attempts are used up. The last attempts may have ended the whole process: then it is parked untried.
+ *
+ * @returns what became of it, and which image it is about, where it can be read.
  */
-export async function work(delivery: Held, { ports, attempts, observer }: WorkOptions): Promise<Result> {
-  const { id, attempt, message } = delivery;
-  let job: Job | undefined;
+export async function work(delivery: Held, options: WorkOptions): Promise<{ result: Result; key?: string }> {
+  let job: Job;
   try {
-    job = jobOf(message, ports.place);
-    if (attempt > attempts) {
-      const told = `Processing has been tried ${attempts} times, and ended without a word each time: the processor's log may say why.`;
-      return await give(delivery, { code: "UNDELIVERED", message: told }, job, ports);
-    }
+    job = jobOf(delivery.message, options.ports.place);
+  } catch (error) {
+    if (!(error instanceof UnreadableMessage)) throw error;
+    return { result: await give(delivery, { code: "UNREADABLE", message: error.message }, undefined, options.ports) };
+  }
+  return { result: await settle(job, delivery, options), key: keyOf(job) };
+}
+
+async function settle(job: Job, delivery: Held, { ports, attempts, observer }: WorkOptions): Promise<Result> {
+  const { id, attempt } = delivery;
+  if (attempt > attempts) {
+    const told = `Processing has been tried ${attempts} times, and ended without a word each time: the processor's log may say why.`;
+    return give(delivery, { code: "UNDELIVERED", message: told }, job, ports);
+  }
+  try {
     const result = await perform(job, delivery, ports, observer);
     return (await delivery.complete()) ? result : "lost";
   } catch (error) {
-    if (error instanceof UnreadableMessage) return give(delivery, { code: "UNREADABLE", message: error.message }, undefined, ports);
-    log("error", "a message could not be worked on", { id, attempt, ...(job && { key: keyOf(job) }), error: shown(error) });
-    if (attempt >= attempts && job) return give(delivery, troubleIn(error), job, ports);
+    const level = attempt < attempts ? "warn" : "error";
+    log(level, "a message could not be worked on", { id, attempt, key: keyOf(job), error: shown(error) });
+    if (attempt >= attempts) return give(delivery, troubleIn(error), job, ports);
     return (await delivery.release(Math.min(AGAIN.first ** attempt, AGAIN.most))) ? "retried" : "lost";
   }
 }

@@ -35,7 +35,7 @@ export async function programs(): Promise<Programs> {
   const { path: archive } = await buildContext({
     name: "containers-test",
     entries: { "uploader.mjs": "functions/container/uploader.ts", "processor.mjs": "functions/container/processor.ts" },
-    target: "node22",
+    target: "node24",
     dockerfile: "functions/container/Dockerfile",
   });
   const folder = await mkdtemp(path.join(tmpdir(), "containers-"));

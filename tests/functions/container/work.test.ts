@@ -47,7 +47,7 @@ describe("A message of the queue", () => {
   const message = (body: unknown): Message => ({ id: `message-${++sent}`, body, attempt: 0, state: "waiting", delays: [] });
 
   /** Delivers it once. @param held says how long the message stays this process's. */
-  const deliver = (to: Message, held: () => boolean = () => true): Promise<Result> => {
+  const deliver = async (to: Message, held: () => boolean = () => true): Promise<Result> => {
     to.attempt++;
     const delivery = {
       id: to.id,
@@ -65,7 +65,8 @@ describe("A message of the queue", () => {
         return held();
       },
     };
-    return work(delivery, { ports, attempts: ATTEMPTS, observer: { stage: (name) => void stages.push(name) } });
+    const { result } = await work(delivery, { ports, attempts: ATTEMPTS, observer: { stage: (name) => void stages.push(name) } });
+    return result;
   };
   const deliverNew = (body: unknown) => deliver(message(body));
 
