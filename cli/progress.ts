@@ -5,6 +5,8 @@ export interface Step {
   type: "create" | "update" | "same" | "replace" | "delete" | "failed";
   name: string;
   resourceType: string;
+  /** Of a deletion: it stays in the cloud, and is only forgotten. */
+  retained?: true;
 }
 
 const SIGNS = { create: "+", update: "~", same: " ", replace: "±", delete: "-", failed: "✗" } as const;
@@ -20,9 +22,9 @@ export class Progress {
     private readonly stack: string,
   ) {}
 
-  step({ type, name, resourceType }: Step): void {
+  step({ type, name, resourceType, retained }: Step): void {
     this.#count++;
-    const line = `${SIGNS[type]} ${shortType(resourceType)}  ${name}`;
+    const line = `${SIGNS[type]} ${shortType(resourceType)}  ${name}${retained ? "  (retained: it stays in the cloud)" : ""}`;
     if (type === "failed") this.#print(line);
     else if (this.out.isTTY) this.#rewrite(`${this.stack}: ${this.#count} resources  ${line}`);
     else if (type !== "same") this.#print(line);

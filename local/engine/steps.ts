@@ -19,6 +19,8 @@ export interface Progress {
   parent: string;
   /** What went wrong. */
   message?: string;
+  /** Of a deletion: it stays in the cloud, and is only forgotten (`retainOnDelete`). */
+  retained?: true;
 }
 
 export type Summary = Record<StepType, number>;
@@ -102,10 +104,11 @@ export class Steps {
     return resource;
   }
 
-  #report(step: StepType, { urn, name, type, parent }: ResourceState): void {
+  #report(step: StepType, { urn, name, type, parent, retainOnDelete, custom }: ResourceState): void {
     if (type === STACK_TYPE) return;
     this.summary[step]++;
-    this.#onProgress({ type: step, urn, name, resourceType: type, parent });
+    const retained = step === "delete" && custom && retainOnDelete;
+    this.#onProgress({ type: step, urn, name, resourceType: type, parent, ...(retained && { retained }) });
   }
 }
 

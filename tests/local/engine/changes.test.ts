@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import * as pulumi from "@pulumi/pulumi";
-import { ProgramFailed } from "../../../local/index.js";
+import { ProgramFailed, type Progress } from "../../../local/index.js";
 import { Bench, Box, Group, Thing, type ThingArgs } from "./things.js";
 
 describe("What has changed since the last start", () => {
@@ -149,9 +149,15 @@ describe("What has changed since the last start", () => {
       const group = new Group("group", { retainOnDelete: true });
       new Box("box", { color: "red" }, { parent: group });
     });
-    const { summary } = await bench.kept(async () => {});
+    const said: [string, boolean][] = [];
+    const onProgress = ({ name, retained }: Progress) => void said.push([name, retained === true]);
+    const { summary } = await bench.kept(async () => {}, { onProgress });
     assert.deepEqual(bench.things.calls, []);
     assert.equal(summary.delete, 2);
+    assert.deepEqual(said, [
+      ["box", true],
+      ["group", false],
+    ]);
     assert.equal((await bench.kept(async () => {})).summary.delete, 0);
   });
 
