@@ -8,6 +8,7 @@ import { Component, type Transform } from "../../core/component.js";
 import { tagged } from "../../core/options.js";
 import { Grants } from "../grants.js";
 import type { Group } from "../group.js";
+import { uniqueName } from "../names.js";
 import { deployer, tokenFor } from "../records.js";
 import { ClusterAccess, type ClusterAccessArgs, type ClusterApi } from "./cluster-api.js";
 import type { Kubernetes } from "./options.js";
@@ -114,6 +115,8 @@ export class Cluster extends Component<(typeof CHILDREN)[number]> {
         resourceGroupName: args.resourceGroupName,
         location: args.location,
         dnsPrefix: this.name,
+        // Made of both names and the region, it could be longer than Azure takes.
+        nodeResourceGroup: uniqueName(`${this.name}-nodes`, 80, args.groupId),
         sku: { name: "Base", tier },
         identity: { type: "SystemAssigned" },
         kubernetesVersion: version,

@@ -66,6 +66,8 @@ describe("A cluster's API", () => {
       await provider.delete("id", olds);
       assert.deepEqual(declared.secretInputs, ["token"]);
       assert.equal((await provider.check({}, { ...olds, server: "nowhere" })).failures[0].property, "server");
+      // What a preview does not know yet.
+      assert.deepEqual((await provider.check({}, { ...olds, server: "04da6b54-80e4-46f7-96ec-b56ff0331ba9" })).failures, []);
     });
   });
 

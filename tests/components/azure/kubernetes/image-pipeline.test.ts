@@ -84,7 +84,9 @@ describe("ImagePipeline on Kubernetes", () => {
   });
 
   it("has a cluster that knows nobody but by Entra ID, gives identities to pods, and has KEDA", () => {
-    assert.deepEqual(called(resources, "photos-cluster-cluster").inputs, {
+    const { nodeResourceGroup, ...inputs } = called(resources, "photos-cluster-cluster").inputs;
+    assert.match(nodeResourceGroup, /^photos-cluster-nodes-[0-9a-f]{13}$/);
+    assert.deepEqual(inputs, {
       resourceGroupName: "photos-group",
       location: "westeurope",
       dnsPrefix: "photos-cluster",
