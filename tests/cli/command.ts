@@ -12,6 +12,8 @@ export class Command {
   constructor(...args: string[]) {
     this.child = spawn(process.execPath, ["cli/start.mjs", ...args]);
     this.child.stdin.end();
+    // Whatever becomes of the test, nothing outlives the run.
+    process.once("exit", () => this.child.kill("SIGKILL"));
     this.child.stdout.setEncoding("utf8").on("data", (text: string) => {
       this.stdout += text;
       for (const look of this.#said) look();

@@ -1,9 +1,7 @@
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
 import { mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { setTimeout as pause } from "node:timers/promises";
 import sql from "mssql";
 import * as photos from "../photos.js";
 import { Command } from "./command.js";
@@ -104,42 +102,5 @@ for (const stack of ["aws", "azure", "azure-kubernetes"]) {
         }
       });
     }
-
-    for (const signal of ["SIGINT", "SIGTERM"] as const) {
-      it(`${signal} ends it and all its processes within 2 seconds`, async () => {
-        const command = new Command(stack);
-        await command.says(/Ctrl\+C/);
-        const pid = command.child.pid as number;
-        const children = descendants(pid);
-        assert.ok(children.length > 0, "handlers run in processes of their own");
-        const begun = performance.now();
-        await command.stop(signal);
-        while (alive(children).length && performance.now() - begun < 2_000) await pause(20);
-        assert.deepEqual(alive(children), []);
-        assert.ok(performance.now() - begun < 2_000);
-      });
-    }
   });
-}
-
-function descendants(pid: number): number[] {
-  const rows = execFileSync("ps", ["-eo", "pid=,ppid="], { encoding: "utf8" })
-    .trim()
-    .split("\n")
-    .map((row) => row.trim().split(/\s+/).map(Number));
-  const of = (parent: number): number[] =>
-    rows.filter(([, ppid]) => ppid === parent).flatMap(([child]) => [child as number, ...of(child as number)]);
-  return of(pid);
-}
-
-/** Which of them still run, by their command lines. What has ended and only waits for its parent to notice does not. */
-function alive(pids: number[]): string[] {
-  try {
-    return execFileSync("ps", ["-o", "stat=,args=", "-p", pids.join(",")], { encoding: "utf8" })
-      .split("\n")
-      .filter((row) => row && !row.startsWith("Z"));
-  } catch {
-    // `ps` finds none of them.
-    return [];
-  }
 }
