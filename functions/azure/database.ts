@@ -54,7 +54,7 @@ export class Database {
       try {
         return await work();
       } catch (error) {
-        if (attempt === ATTEMPTS || !isTransient(error)) throw error;
+        if (attempt === ATTEMPTS || !isTransient(error)) throw this.explained(error);
         await new Promise((resolve) => setTimeout(resolve, FIRST_DELAY * 2 ** (attempt - 1) * (0.5 + Math.random())));
       }
     }
@@ -64,6 +64,15 @@ export class Database {
     const pool = this.pool;
     this.pool = undefined;
     await (await pool?.catch(() => undefined))?.close();
+  }
+
+  /** A refused login names nobody, and the driver drops its number: says what it is, and what to look for. */
+  private explained(error: unknown): unknown {
+    const { code, message } = error as { code?: string; message: string };
+    if (code !== "ELOGIN" || !message.startsWith("Login failed for user")) return error;
+    const { server, database } = this.config;
+    const text = `${message} (18456) The identity has no user in the database ${database} of ${server}: deploying the program again makes it.`;
+    return Object.assign(new sql.ConnectionError(text, code), { cause: error });
   }
 
   private connected(): Promise<sql.ConnectionPool> {

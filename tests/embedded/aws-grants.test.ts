@@ -3,7 +3,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import * as photos from "../photos.js";
-import { startPipeline, withoutGrant } from "./stack.js";
+import { startPipeline, withoutGrant } from "./aws-stack.js";
 
 describe("A role that lacks a grant", function () {
   this.timeout(120_000);

@@ -9,14 +9,14 @@ import { ImagePipeline } from "../../components/aws/image-pipeline.js";
 import { type EmbeddedStack, startStack } from "../../local/index.js";
 import { Client } from "../conformance/client.js";
 import * as photos from "../photos.js";
-import { type Embedded, startPipeline } from "./stack.js";
+import { type EmbeddedAws, startPipeline } from "./aws-stack.js";
 
 /** Every option of the contract, from its declaration to its effect. */
 describe("An option of the pipeline on AWS", function () {
   this.timeout(120_000);
 
   describe("about pictures", () => {
-    let pipeline: Embedded;
+    let pipeline: EmbeddedAws;
     before(async () => {
       pipeline = await startPipeline({
         thumbnails: {

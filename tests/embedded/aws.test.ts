@@ -2,11 +2,11 @@ import assert from "node:assert/strict";
 import { DeleteObjectCommand, GetObjectCommand, ListObjectsV2Command, PutObjectCommand } from "@aws-sdk/client-s3";
 import type { CloudEvent } from "../../local/kernel/cloud.js";
 import * as photos from "../photos.js";
-import { type Embedded, startPipeline } from "./stack.js";
+import { type EmbeddedAws, startPipeline } from "./aws-stack.js";
 
 describe("The AWS pipeline on the embedded cloud", function () {
   this.timeout(120_000);
-  let pipeline: Embedded;
+  let pipeline: EmbeddedAws;
   before(async () => {
     pipeline = await startPipeline({ notify: { email: "ops@example.org" } });
     pipeline.stack.cloud.subscribe((event) => published.push(event));

@@ -310,7 +310,7 @@ export class FunctionApp {
     const queue = this.#resolved(String(binding.queueName));
     return new QueueTrigger({
       queue: storage.queue(queue),
-      poison: storage.queue(`${queue}-poison`),
+      poison: queue.endsWith("-poison") ? undefined : storage.queue(`${queue}-poison`),
       settings: host.extensions.queues,
       run: (input, properties) => this.#run(metadata, input, { QueueTrigger: input, ...properties }),
       report: (level, text) => this.#log(level, text, metadata.name),
@@ -378,16 +378,15 @@ export class FunctionApp {
         },
         act: async (name, input, instanceId) => {
           const metadata = activities.get(name.toLowerCase()) as FunctionMetadata;
+          const began = performance.now();
+          const took = () => `${Math.round(performance.now() - began)} ms`;
           try {
-            const { returnValue } = await this.#invoke(
-              metadata,
-              { string: input },
-              { triggerMetadata: { InstanceId: { string: instanceId } } },
-            );
+            const triggerMetadata = { InstanceId: { string: instanceId } };
+            const { returnValue } = await this.#invoke(metadata, { string: input }, { triggerMetadata });
+            this.#executed(metadata, true, took());
             return toJson(returnValue);
           } catch (error) {
-            if (!(error instanceof WorkerGone))
-              this.#log("error", `Executed 'Functions.${metadata.name}' (Failed): ${reason(error)}`, metadata.name);
+            if (!(error instanceof WorkerGone)) this.#executed(metadata, false, took(), error);
             if (!(error instanceof FunctionFailed)) throw error;
             throw Object.assign(new Error(`Result: Failure\nException: ${error.message}\nStack: ${error.stack}`), { stack: error.stack });
           }

@@ -5,7 +5,8 @@ import type { RpcValue } from "./worker.js";
 
 export interface QueueTriggerOptions {
   queue: QueueClient;
-  poison: QueueClient;
+  /** Where messages go that cannot be done. A poison queue has none of its own. */
+  poison: QueueClient | undefined;
   settings: HostSettings["extensions"]["queues"];
   /** Runs the function. Rejects when it failed. */
   run(input: RpcValue, metadata: Record<string, RpcValue>): Promise<void>;
@@ -20,7 +21,7 @@ const LONGEST_PAUSE = 1_000;
 
 /**
  * Runs a function for every message of a storage queue: batches, at-least-once; a message whose function failed comes back, until it moves
- * to the poison queue after `maxDequeueCount` attempts.
+ * to the poison queue after `maxDequeueCount` attempts. One that is not encoded as it has to be goes there at once.
  */
 export class QueueTrigger {
   #stopped = false;
@@ -72,7 +73,8 @@ export class QueueTrigger {
   }
 
   async #process(message: DequeuedMessageItem): Promise<void> {
-    const { queue, settings, run, report } = this.options;
+    const { queue, poison, settings, run, report } = this.options;
+    const value = input(message.messageText, settings.messageEncoding);
     this.#running++;
     let { popReceipt } = message;
     const renewal = setInterval(() => {
@@ -82,15 +84,14 @@ export class QueueTrigger {
       );
     }, LEASE * 500);
     try {
-      let failure: unknown;
-      try {
-        await run(input(message.messageText, settings.messageEncoding), metadata(message));
-      } catch (error) {
-        failure = error;
-      }
+      let failed = false;
+      if (value) await run(value, metadata(message)).catch(() => (failed = true));
+      else report("warning", `Message decoding has failed! Check MessageEncoding settings. MessageId=${message.messageId}.`);
       clearInterval(renewal);
-      if (failure === undefined) await queue.deleteMessage(message.messageId, popReceipt);
-      else if (message.dequeueCount >= settings.maxDequeueCount) await this.#park(message, popReceipt);
+      if (value && !failed) await queue.deleteMessage(message.messageId, popReceipt);
+      // Without a poison queue it stays out of sight until its lease ends, so that it is not tried again and again.
+      else if (!poison) return;
+      else if (!value || message.dequeueCount >= settings.maxDequeueCount) await this.#park(message, popReceipt, poison);
       else {
         const seconds = Math.ceil(settings.visibilityTimeout / 1000);
         await queue.updateMessage(message.messageId, popReceipt, message.messageText, seconds);
@@ -106,8 +107,8 @@ export class QueueTrigger {
     }
   }
 
-  async #park(message: DequeuedMessageItem, popReceipt: string): Promise<void> {
-    const { queue, poison, settings, report } = this.options;
+  async #park(message: DequeuedMessageItem, popReceipt: string, poison: QueueClient): Promise<void> {
+    const { queue, settings, report } = this.options;
     report("error", `Message has reached MaxDequeueCount of ${settings.maxDequeueCount}. Moving message to queue '${poison.name}'.`);
     await poison.createIfNotExists();
     await poison.sendMessage(message.messageText);
@@ -144,10 +145,10 @@ export class QueueTrigger {
   }
 }
 
-/** @throws Error for what is not base64, where it has to be */
-function input(text: string, encoding: "base64" | "none"): RpcValue {
+/** `undefined` for what is not base64, where it has to be. */
+function input(text: string, encoding: "base64" | "none"): RpcValue | undefined {
   if (encoding === "none") return { string: text };
-  if (!/^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/.test(text)) throw new Error("The message is not base64.");
+  if (!/^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/.test(text)) return undefined;
   const bytes = Buffer.from(text, "base64");
   const decoded = bytes.toString();
   return Buffer.from(decoded).equals(bytes) ? { string: decoded } : { bytes };

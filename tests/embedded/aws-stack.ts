@@ -5,7 +5,7 @@ import { type EmbeddedStack, type StackOptions, startStack } from "../../local/i
 import { Client } from "../conformance/client.js";
 
 /** A pipeline on the embedded cloud, in this process: what a test looks at beside URL and key. */
-export interface Embedded {
+export interface EmbeddedAws {
   stack: EmbeddedStack;
   client: Client;
   /** S3 as the account's owner sees it. */
@@ -16,7 +16,7 @@ export interface Embedded {
 export async function startPipeline(
   args: ImagePipelineArgs = {},
   { transforms = [], ...options }: { transforms?: ResourceTransform[] } & Partial<StackOptions> = {},
-): Promise<Embedded> {
+): Promise<EmbeddedAws> {
   const stack = await startStack({
     project: "tests",
     stack: "aws",
