@@ -85,6 +85,14 @@ export class ServiceProvider implements Provider {
     const after = plain(news);
     const before = oldInputs ? plain(oldInputs) : (this.#cloud.resources.get(type, id)?.inputs ?? only(plain(olds), Object.keys(after)));
     const changed = [...differences(before, after)].map((path) => path.join("."));
+    const registered = this.#cloud.resources.get(type, id);
+    if (registered && (await resourceType.elsewhere?.(registered, this.#cloud))) {
+      return {
+        changes: true,
+        replaces: [(resourceType.replacedBy ?? []).find((input) => at(after, input) !== undefined) ?? "id"],
+        deleteBeforeReplace: true,
+      };
+    }
     if (changed.length === 0) return { changes: false };
     const replaces = (resourceType.replacedBy ?? []).filter((input) => !same(at(before, input), at(after, input)));
     if (!resourceType.update && replaces.length === 0) replaces.push(...new Set(changed.map((path) => path.split(".")[0] as string)));

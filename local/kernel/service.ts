@@ -66,6 +66,8 @@ export interface ResourceType {
   };
   /** Fills in further defaults that the cloud would, and refuses what it would refuse before creating. */
   check?(inputs: Properties, cloud: Cloud): Properties;
+  /** Whether it lies where it would not be made any more (its cluster is another one now), and so has to be made again. */
+  elsewhere?(resource: Resource, cloud: Cloud): Promise<boolean>;
   create(inputs: Properties, cloud: Cloud): Promise<{ id: string; outputs: Properties }>;
   /** Without it, any change is a replacement. */
   update?(id: string, inputs: Properties, before: Resource, cloud: Cloud): Promise<Properties>;

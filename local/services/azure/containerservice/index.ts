@@ -33,6 +33,10 @@ export default function containerService(): Service {
         systemData: true,
         check,
         outputs,
+        async deleted({ outputs: { resourceUID: uid } }, cloud) {
+          const as = { kind: "service", service: "containerservice" } as const;
+          await cloud.call({ service: "kubernetes", operation: "RemoveCluster", input: { uid }, as });
+        },
       }),
     },
     functions: {

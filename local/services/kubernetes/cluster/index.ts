@@ -1,3 +1,4 @@
+import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { isDeepStrictEqual } from "node:util";
 import { CLUSTER_ENDPOINT, type Cluster, clusters } from "../../../kernel/azure/clusters.js";
@@ -118,6 +119,18 @@ export default function kubernetes({ pace = paceOf(process.env.EMBEDDED_CLOUD_KU
           await local.revive(added);
           return local.describe(added);
         }),
+        /** Not Kubernetes': that its cluster is gone. */
+        RemoveCluster: {
+          needs: () => [],
+          async handle({ uid }, { principal }) {
+            if (principal.kind !== "service") throw new CloudError("Forbidden", "Clusters are removed where they are declared.", 403);
+            const local = await running.get(uid)?.catch(() => undefined);
+            running.delete(uid);
+            await local?.stop();
+            await rm(join(folder, uid), { recursive: true, force: true });
+            return {};
+          },
+        },
         Update: operation("write", async (local, { object }) => {
           const replaced = local.objects.replace(object);
           await local.apply(replaced);
@@ -225,6 +238,7 @@ function resourceType({ kind, namespaced, inputs, replacedBy = [], check }: Kind
   };
   const idOf = ({ metadata }: Properties): string => (namespaced ? `${metadata.namespace}/${metadata.name}` : metadata.name);
   const type: ResourceType = {
+    elsewhere: (resource, cloud) => isElsewhere(kind, resource, config, cloud),
     inputs: [...MANIFEST, ...inputs],
     replacedBy: ["metadata.name", "metadata.namespace", ...replacedBy],
     deleteBeforeReplace: true,
@@ -262,6 +276,7 @@ function patchType({ kind, inputs }: (typeof PATCHES)[number], config: Propertie
     });
   };
   return {
+    elsewhere: (resource, cloud) => isElsewhere(kind, resource, config, cloud),
     inputs: [...MANIFEST, ...inputs],
     replacedBy: ["metadata.name", "metadata.namespace"],
     deleteBeforeReplace: true,
@@ -274,6 +289,18 @@ function patchType({ kind, inputs }: (typeof PATCHES)[number], config: Propertie
     async delete(_resource: Resource) {},
     restore: ({ inputs: patch }, cloud) => restored("Patch", { kind, ...patch.metadata, patch }, config, cloud),
   };
+}
+
+/** Whether an object is not in the provider's cluster, as the cluster has been made anew since. */
+async function isElsewhere(kind: string, { outputs }: Resource, config: Properties, cloud: Cloud): Promise<boolean> {
+  const { namespace, name, uid } = outputs.metadata ?? {};
+  const input = { uid: clusterOf(config, cloud).uid, kind, namespace, name };
+  const as = { kind: "account", arn: "the cluster's store" } as const;
+  const found = await cloud.call({ service: "kubernetes", operation: "Get", input, as }).catch((error: CloudError) => {
+    if (error.code !== "NotFound") throw error;
+    return undefined;
+  });
+  return found?.metadata.uid !== uid;
 }
 
 /** What was let in when it was declared is in again: the token of then may have expired. */

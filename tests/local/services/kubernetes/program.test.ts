@@ -35,12 +35,16 @@ describe("A program with a cluster, in the embedded engine", () => {
   afterEach(() => stack?.stop());
   after(() => rm(folder, { recursive: true, force: true }));
 
-  const program = (version: string) => async () => {
+  const program = (version: string, dnsPrefix: string) => async () => {
     const { readFile } = await import("node:fs/promises");
     const { resourceGroupName } = { resourceGroupName: new resources.ResourceGroup("photos").name };
     const registry = new containerregistry.Registry("registry", { resourceGroupName, sku: { name: "Basic" } });
     const { resourceName: _, ...args } = CLUSTER;
-    const cluster = new containerservice.ManagedCluster("cluster", { resourceGroupName, ...args } as containerservice.ManagedClusterArgs);
+    const cluster = new containerservice.ManagedCluster("cluster", {
+      resourceGroupName,
+      ...args,
+      dnsPrefix,
+    } as containerservice.ManagedClusterArgs);
     const { objectId } = authorization.getClientConfigOutput();
     const administer = new authorization.RoleAssignment("administer", {
       ...{ principalId: objectId, scope: cluster.id, roleDefinitionId: role("b1ff04bb-8a4e-4dc4-8eb5-8693973ce19b") },
@@ -94,12 +98,12 @@ describe("A program with a cluster, in the embedded engine", () => {
     };
   };
   const steps: string[] = [];
-  const start = async (version: string) => {
+  const start = async (version: string, dnsPrefix = "photos") => {
     steps.length = 0;
     stack = await startStack({
       ...{ project: "photos", stack: "test", config: {}, clouds: ["azure", "kubernetes"] as const },
       dataFolder: join(folder, "data"),
-      program: program(version),
+      program: program(version, dnsPrefix),
       onProgress: ({ type, resourceType }) => type === "same" || steps.push(`${type} ${resourceType}`),
     });
     return stack;
@@ -135,7 +139,17 @@ describe("A program with a cluster, in the embedded engine", () => {
     const changed = await start("2");
     assert.deepEqual([changed.summary.create, changed.summary.replace, changed.summary.delete], [0, 0, 0]);
     assert.equal(await versionAt(changed), "2");
-    await changed.destroy();
-    assert.deepEqual(changed.cloud.resources.all("kubernetes:apps/v1:Deployment"), []);
+    await changed.stop();
+
+    const moved = await start("2", "elsewhere");
+    assert.ok(steps.includes("replace azure-native:containerservice:ManagedCluster"));
+    assert.deepEqual(
+      steps.filter((step) => step.startsWith("replace kubernetes:")).length,
+      5,
+      "what was in the cluster before is in the one that has taken its place",
+    );
+    assert.equal(await versionAt(moved), "2");
+    await moved.destroy();
+    assert.deepEqual(moved.cloud.resources.all("kubernetes:apps/v1:Deployment"), []);
   });
 });
