@@ -36,6 +36,6 @@ async function record(stack: Released): Promise<void> {
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  for (const stack of RELEASED) await record(stack);
+  for (const stack of RELEASED.filter((each) => process.argv.length === 2 || process.argv.includes(each))) await record(stack);
   process.exit();
 }
