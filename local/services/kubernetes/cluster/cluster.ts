@@ -1,4 +1,5 @@
-import { mkdir } from "node:fs/promises";
+import { existsSync } from "node:fs";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { TENANT } from "../../../kernel/azure/arm.js";
 import { identity } from "../../../kernel/azure/authority.js";
@@ -76,6 +77,7 @@ export class LocalCluster {
     const cluster = new LocalCluster(args);
     const { cloud, folder, pace } = args;
     await mkdir(join(folder, "pods"), { recursive: true });
+    await cluster.#recallOperator();
     const { url, authority } = await cloud.secure(SHARED_ENDPOINT);
     cluster.#node = {
       ...{ pace, authority, folder: join(folder, "pods") },
@@ -164,7 +166,7 @@ export class LocalCluster {
   /** Pods as the API shows them: of Deployments, and the operator's, which is no process of its own here. */
   describePods(namespace?: string): KubernetesObject[] {
     const own = this.pods(namespace).map((pod) => pod.describe());
-    const operator = this.objects.get("Deployment", OPERATOR.namespace, OPERATOR.name);
+    const [operator] = this.#operator;
     if (!operator || ![undefined, OPERATOR.namespace].includes(namespace)) return own;
     const { metadata, spec } = operator.spec.template;
     const env = this.#operatorHasIdentity
@@ -369,7 +371,7 @@ export class LocalCluster {
   /** Exchanges the token of the operator's service account. @throws CloudError while it has none, or is no federated subject */
   async #operatorToken(identityId: string | undefined): Promise<string> {
     const { cloud, declared } = this.args;
-    const account = this.objects.get("ServiceAccount", OPERATOR.namespace, OPERATOR.name);
+    const [, account] = this.#operator;
     const annotated = account?.metadata.annotations?.[CLIENT_ID];
     const injected = declared().workloadIdentity && this.#operatorHasIdentity;
     if (!injected) {
@@ -394,15 +396,33 @@ export class LocalCluster {
     return token;
   }
 
-  /** The operator's pods start again: from now on they have the identity that its account names. */
-  restartOperator(): void {
-    const operator = this.objects.get("Deployment", OPERATOR.namespace, OPERATOR.name);
-    const account = this.objects.get("ServiceAccount", OPERATOR.namespace, OPERATOR.name);
-    if (!operator) return;
-    this.#holders.clear();
-    const labelled = operator.spec.template.metadata?.labels?.[USE] === "true";
-    this.#operatorHasIdentity = labelled && account?.metadata.annotations?.[CLIENT_ID] !== undefined;
-    this.#note(`${OPERATOR.namespace}/${OPERATOR.name}`, `Started again ${this.#operatorHasIdentity ? "with" : "without"} an identity`);
+  /** What was declared of the operator: its pods start again where their template has changed, and have the identity that its account names. */
+  async operatorChanged(restart: boolean): Promise<void> {
+    const [operator, account] = this.#operator;
+    if (restart && operator) {
+      this.#holders.clear();
+      const labelled = operator.spec.template.metadata?.labels?.[USE] === "true";
+      this.#operatorHasIdentity = labelled && account?.metadata.annotations?.[CLIENT_ID] !== undefined;
+      this.#note(`${OPERATOR.namespace}/${OPERATOR.name}`, `Started again ${this.#operatorHasIdentity ? "with" : "without"} an identity`);
+    }
+    await writeFile(this.#operatorFile, JSON.stringify({ operator, account, identity: this.#operatorHasIdentity }));
+  }
+
+  get #operator(): [operator: KubernetesObject | undefined, account: KubernetesObject | undefined] {
+    const of = (kind: string) => this.objects.get(kind, OPERATOR.namespace, OPERATOR.name);
+    return [of("Deployment"), of("ServiceAccount")];
+  }
+
+  get #operatorFile(): string {
+    return join(this.args.folder, "keda-operator.json");
+  }
+
+  /** It belongs to the cluster, not to the program: nobody declares again what it was told. */
+  async #recallOperator(): Promise<void> {
+    if (!this.args.declared().keda || !existsSync(this.#operatorFile)) return;
+    const { operator, account, identity: had } = JSON.parse(await readFile(this.#operatorFile, "utf8"));
+    for (const object of [operator, account]) this.objects.replace(object);
+    this.#operatorHasIdentity = had;
   }
 
   #workloadIdentity(

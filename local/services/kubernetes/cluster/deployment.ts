@@ -202,17 +202,19 @@ export class Deployment {
       for (let count = 0; count < wanted; count++) this.#start();
     }
 
-    if (others.length > 0) {
-      let spare = this.#counts().available - (this.replicas - unavailable);
-      for (const pod of inOrderOfRemoval(others)) {
-        if (!this.#available(pod)) this.#end(pod);
-        else if (spare > 0) {
-          spare--;
-          this.#end(pod);
-        }
-      }
-    }
+    if (others.length > 0) this.#endOld(others, this.replicas - unavailable);
     this.#lookAgainWhenAvailable();
+  }
+
+  /** Ends pods of before, as far as enough remain: those first that are of no use anyway. */
+  #endOld(others: readonly Pod[], least: number): void {
+    const { all } = this.#counts();
+    const own = this.#live(this.#current);
+    const [useless, useful] = [others.filter((pod) => !this.#available(pod)), others.filter((pod) => this.#available(pod))];
+    const beyond = all.length - least - own.filter((pod) => !this.#available(pod)).length;
+    for (const pod of inOrderOfRemoval(useless).slice(0, Math.max(0, beyond))) this.#end(pod);
+    const spare = this.#counts().available - least;
+    for (const pod of inOrderOfRemoval(useful).slice(0, Math.max(0, spare))) this.#end(pod);
   }
 
   #start(): void {

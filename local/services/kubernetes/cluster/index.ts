@@ -141,8 +141,8 @@ export default function kubernetes({ pace = paceOf(process.env.EMBEDDED_CLOUD_KU
           if (!found)
             throw new CloudError("NotFound", `${kind} "${name}" not found in ${namespace}: a patch is of what is there already`, 404);
           const patched = local.objects.replace(merged(found, patch));
-          if (!isOperator(patched)) await local.apply(patched);
-          else if (!isDeepStrictEqual(found.spec.template, patched.spec.template)) local.restartOperator();
+          if (isOperator(patched)) await local.operatorChanged(!isDeepStrictEqual(found.spec?.template, patched.spec?.template));
+          else await local.apply(patched);
           return local.describe(patched);
         }),
         Delete: operation("delete", async (local, { kind, namespace, name }) => {
@@ -309,8 +309,7 @@ function restored(operation: string, input: Properties, config: Properties, clou
   return cloud.call({ service: "kubernetes", operation, input: { ...input, uid }, as: { kind: "account", arn: "the cluster's store" } });
 }
 
-const isOperator = ({ kind, metadata }: KubernetesObject): boolean =>
-  kind === "Deployment" && metadata.namespace === "kube-system" && metadata.name === "keda-operator";
+const isOperator = ({ metadata }: KubernetesObject): boolean => metadata.namespace === "kube-system" && metadata.name === "keda-operator";
 
 /** Deeply; lists are replaced, and `null` takes away. Pulumi's own annotations say how, and are not part of it. */
 function merged(object: Properties, patch: Properties): Properties {

@@ -178,6 +178,27 @@ describe("Deployments of a cluster", () => {
     assert.ok(performance.now() - began >= 1_000, "50 seconds at the pace of the tests");
   });
 
+  it("keep an old pod that has only just become ready until there is another", async () => {
+    const spec = { replicas: 1, minReadySeconds: 100 };
+    const first = await runs("web", { spec, env: version("1") });
+    const at = urlOf(await test.apply(SERVICE, service("web")));
+    const [pod] = await test.pods();
+    const since = mark();
+    await test.get(`/api/v1/namespaces/photos/pods/${pod?.metadata.name}`, { method: "DELETE" });
+    await traced(test, ({ text, kind }) => kind === "log" && text.startsWith("listening"), since);
+    const isReady = async () => (await test.pods()).some(({ status }) => status.conditions[0].status === "True");
+    while (!(await isReady())) await new Promise((resolve) => setImmediate(resolve));
+    let over = false;
+    const versions: string[] = [];
+    const asking = (async () => {
+      while (!over) versions.push((await json(at)).version);
+    })();
+    await test.change(first, deployment("web", image, { spec, env: version("2") }));
+    over = true;
+    await asking;
+    assert.deepEqual([versions[0], versions.at(-1)], ["1", "2"]);
+  });
+
   it("leave the old pods at work while new ones do not become ready, and say what the new ones wrote", async () => {
     const first = await runs("web", { spec: { replicas: 2 }, env: version("1") });
     const at = urlOf(await test.apply(SERVICE, service("web")));
