@@ -1,8 +1,7 @@
-import type { BlobItem } from "@azure/storage-blob";
+import type { BlobItem, BlobServiceClient } from "@azure/storage-blob";
+import type { QueueClient } from "@azure/storage-queue";
 import type { Uploads } from "../azure/arrival.js";
-import { environment } from "../azure/environment.js";
 import { encoded } from "../azure/queue-message.js";
-import type { ProcessorPorts } from "./ports.js";
 import { repeatedly } from "./repeatedly.js";
 
 /** A blob as it was seen last. */
@@ -12,14 +11,21 @@ interface Seen {
   sequencer: string;
 }
 
+/** What is looked into, and who is told. */
+export interface Watched {
+  account: { blobs: Pick<BlobServiceClient, "getContainerClient"> };
+  jobs: Pick<QueueClient, "sendMessage">;
+  place: Uploads;
+}
+
 /**
  * Stands in for Event Grid, which Azurite does not have: looks into the container every so many seconds, and puts an event into the queue for every
  * blob that is new, changed or gone. After a start every blob is told of again; what is processed already is known by its event's sequencer.
  *
  * @returns ends it.
  */
-export function watch(seconds: number, { account, jobs, place }: Pick<ProcessorPorts, "account" | "jobs" | "place">): () => Promise<void> {
-  const container = account.blobs.getContainerClient(environment("UPLOADS_CONTAINER").UPLOADS_CONTAINER);
+export function watch(seconds: number, { account, jobs, place }: Watched): () => Promise<void> {
+  const container = account.blobs.getContainerClient(place.container);
   const known = new Map<string, Seen>();
   const tell = (event: object) => jobs.sendMessage(encoded(event));
   return repeatedly(seconds, "the look for uploads", async () => {
