@@ -70,10 +70,13 @@ export class CliStack {
     return out;
   }
 
-  /** What `up` would do, without what stays as it is. */
-  async preview(): Promise<PlannedStep[]> {
-    const { steps = [] } = JSON.parse(await this.run("preview", "--json")) as { steps?: PlannedStep[] };
-    return steps.filter(({ op }) => op !== "same" && op !== "read");
+  /**
+   * What `up` would do, without what stays as it is. A provider that the program declares is no resource of a cloud: it changes with each token
+   * in its configuration.
+   */
+  async preview(...args: string[]): Promise<PlannedStep[]> {
+    const { steps = [] } = JSON.parse(await this.run("preview", "--json", ...args)) as { steps?: PlannedStep[] };
+    return steps.filter(({ op, urn }) => op !== "same" && op !== "read" && !/[:$]pulumi:providers:/.test(urn));
   }
 
   /** @returns how many resources were created, updated, deleted and so on, by the CLI's word for it. */

@@ -43,22 +43,26 @@ const VOLATILE: readonly [RegExp, string][] = [
   // little space.
   [/(?<=:secret:[\w-]+-)[0-9a-f]{7}-\w{6}\b/g, "(random)"],
   [/(?<=[a-z]-)[0-9a-f]{7}(?![\w])/g, "(random)"],
-  [/(?<=\bphotos[a-z-]*)([0-9a-f]{8}|[0-9a-f]{13})\b/g, "(random)"],
+  [/(?<=(?<![a-z])photos[a-z-]*)([0-9a-f]{8}|[0-9a-f]{13})(?![0-9a-z])/g, "(random)"],
   [/\b[0-9a-f]{32}\b/g, "(random)"],
+  // Certificates, as base64 of PEM.
+  [/\bLS0tLS1CRUdJTi[\w+/=]+/g, "(certificate)"],
+  // Hashes of code.
+  [/\b([0-9a-f]{64}|[0-9a-f]{16})\b/g, "(hash)"],
   [/\b(AROA|AIDA|AKIA)\w+/g, "$1(random)"],
 ];
 
 /** Properties that tell of the handlers' code, or of this deployment alone. */
 const VOLATILE_PROPERTIES =
-  /^(codeSha256|sourceCodeHash|sourceCodeSize|lastModified|createDate|creationDate|deploymentId|created|updated|port|etag)$/;
+  /^(codeSha256|sourceCodeHash|sourceCodeSize|lastModified|createDate|creationDate|deploymentId|created|updated|port|etag|resourceVersion|certificate)$/;
 
-/** Ids that mean nothing by themselves, such as those of HTTP APIs; they are found in what refers to them. */
-const OPAQUE = /^[a-z0-9]{6,12}$/;
+/** Types whose ids mean nothing by themselves; they are found in what refers to them. */
+const OPAQUE = /^aws:apigatewayv2\//;
 
 /** The resources of a stack in the order of their URNs, comparable with those of another run, by whatever engine. */
 export function recorded(resources: readonly KnownResource[]): RecordedResource[] {
   const own = resources.filter(({ type }) => !isDefaultProvider(type));
-  const opaque = own.filter(({ custom, id = "" }) => custom && OPAQUE.test(id));
+  const opaque = own.filter(({ type, id = "" }) => OPAQUE.test(type) && /^[a-z0-9]+$/.test(id));
   const names = new Map(opaque.map(({ id = "", urn }) => [id, `(id of ${urn.split("::").at(-1)})`]));
   return own.map((resource) => record(resource, (value) => settled(value, names))).sort((a, b) => (a.urn < b.urn ? -1 : 1));
 }

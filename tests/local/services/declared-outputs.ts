@@ -7,12 +7,16 @@ export type DeclaredOutputs = ReadonlyMap<string, { optional: boolean }>;
 
 const PACKAGES = join(import.meta.dirname, "../../../node_modules/@pulumi");
 
+/** Kinds that a cluster is taught, such as KEDA's: they have no classes of their own. */
+const ofCustomResource = /^kubernetes:[\w.]+\.sh\/\w+:(?!.*k8s\.io)/;
+const CUSTOM_RESOURCE = ["kubernetes", "apiextensions", "CustomResource"];
+
 /**
  * The outputs that the SDK's class of a type token declares, read from its declaration: `"aws:s3/bucket:Bucket"` from `aws/s3/bucket.d.ts`,
  * `"azure-native:storage:Queue"` from `azure-native/storage/queue.d.ts`.
  */
 export function declaredOutputs(token: string): DeclaredOutputs {
-  const [pkg = "", module = "", name = ""] = token.split(":");
+  const [pkg = "", module = "", name = ""] = ofCustomResource.test(token) ? CUSTOM_RESOURCE : token.split(":");
   const file = `${name.charAt(0).toLowerCase()}${name.slice(1)}.d.ts`;
   // AWS's modules name the file already.
   const path = [join(PACKAGES, pkg, `${module}.d.ts`), join(PACKAGES, pkg, module, file)].find((candidate) => existsSync(candidate));
@@ -20,7 +24,9 @@ export function declaredOutputs(token: string): DeclaredOutputs {
   const source = ts.createSourceFile(path, readFileSync(path, "utf8"), ts.ScriptTarget.Latest);
   const declared = source.statements.find((statement) => ts.isClassDeclaration(statement) && statement.name?.text === name);
   if (!declared) throw new Error(`${path} declares no class ${name}.`);
-  return new Map((declared as ts.ClassDeclaration).members.flatMap((member) => output(member, source) ?? []));
+  const outputs = (declared as ts.ClassDeclaration).members.flatMap((member) => output(member, source) ?? []);
+  // What its kind has beside, the class of all custom resources cannot know.
+  return new Map(module === "apiextensions" ? [...outputs, ["spec", { optional: true }], ["status", { optional: true }]] : outputs);
 }
 
 function output(member: ts.ClassElement, source: ts.SourceFile): [[string, { optional: boolean }]] | undefined {

@@ -3,7 +3,9 @@ import * as iam from "@pulumi/aws/iam/index.js";
 import * as lambda from "@pulumi/aws/lambda/index.js";
 import * as sns from "@pulumi/aws/sns/index.js";
 import * as ssm from "@pulumi/aws/ssm/index.js";
+import * as communication from "@pulumi/azure-native/communication/index.js";
 import * as eventgrid from "@pulumi/azure-native/eventgrid/index.js";
+import * as operationalinsights from "@pulumi/azure-native/operationalinsights/index.js";
 import * as resources from "@pulumi/azure-native/resources/index.js";
 import * as sql from "@pulumi/azure-native/sql/index.js";
 import * as storage from "@pulumi/azure-native/storage/index.js";
@@ -28,7 +30,19 @@ const NOT_GIVEN: Readonly<Record<string, readonly string[]>> = {
     ...["inProgressOperationId", "isDefaultContainer", "maxNumberOfWorkers", "slotSwapStatus"],
     ...["suspendedTill", "targetSwapSlot", "trafficManagerHostNames"],
   ],
+  // Of clusters that are private.
+  "azure-native:containerservice:ManagedCluster": ["privateFQDN"],
+  // `null` but for registries that are being moved, and for rules that a policy has made.
+  "azure-native:containerregistry:Registry": ["status"],
+  "azure-native:monitor:DataCollectionRule": ["metadata"],
+  "azure-native:monitor:DataCollectionRuleAssociation": ["metadata"],
 };
+
+/** Kubernetes' classes promise everything, and its API servers leave out what is empty. */
+const ON_KUBERNETES = ["apiVersion", "kind", "metadata"];
+
+const isPromised = (type: string, output: string) =>
+  type.startsWith("kubernetes:") ? ON_KUBERNETES.includes(output) : !NOT_GIVEN[type]?.includes(output);
 
 const isGiven = (value: unknown) => value !== undefined && value !== null;
 
@@ -42,7 +56,7 @@ describe("What the services of the embedded cloud return", () => {
   });
 
   it("is looked at for every type of AWS and Azure that a service claims", async () => {
-    const services = await findServices(recordings().includes("azure-kubernetes") ? undefined : ["aws"]);
+    const services = await findServices(["aws", "azure"]);
     const claimed = services.flatMap((service) => Object.keys(service.resources ?? {}));
     const seen = new Set(answered.map(({ type }) => type));
     assert.deepEqual(
@@ -54,7 +68,7 @@ describe("What the services of the embedded cloud return", () => {
   it("has every output that the SDK's class promises", () => {
     const missing = answered.flatMap(({ type, name, outputs }) =>
       [...declaredOutputs(type)]
-        .filter(([output, { optional }]) => !optional && !isGiven(outputs[output]) && !NOT_GIVEN[type]?.includes(output))
+        .filter(([output, { optional }]) => !optional && !isGiven(outputs[output]) && isPromised(type, output))
         .map(([output]) => `${type} ${name}: ${output}`),
     );
     assert.deepEqual(missing, []);
@@ -127,6 +141,17 @@ function furtherOnAzure(): void {
       destination: { endpointType: "StorageQueue", resourceId: accountId, queueName: queue.name },
     },
   });
+  const email = new communication.EmailService("email", { resourceGroupName, location: "global", dataLocation: "Europe" });
+  const domain = new communication.Domain("domain", {
+    ...{ resourceGroupName, location: "global", domainName: "AzureManagedDomain", domainManagement: "AzureManaged" },
+    emailServiceName: email.name,
+  });
+  new communication.CommunicationService("sender", {
+    ...{ resourceGroupName, location: "global", dataLocation: "Europe" },
+    linkedDomains: [domain.id],
+  });
+  const workspace = new operationalinsights.Workspace("workspace", { resourceGroupName, location: "westeurope" });
+  new operationalinsights.Table("table", { resourceGroupName, workspaceName: workspace.name, tableName: "AppTraces", retentionInDays: 7 });
   const administrator = { administratorType: "ActiveDirectory", login: "admins", sid: "0b1ec710-0000-4000-8000-00000000d3b1" };
   const { name: serverName } = new sql.Server("server", {
     resourceGroupName,

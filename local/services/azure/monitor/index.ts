@@ -422,6 +422,11 @@ const resources: Record<string, ResourceType> = {
     systemData: true,
     id: ({ resourceUri, associationName }) =>
       `${resourceUri}/providers/Microsoft.Insights/dataCollectionRuleAssociations/${associationName}`,
-    outputs: ({ dataCollectionRuleId, description }) => ({ dataCollectionRuleId, description, provisioningState: "Succeeded" }),
+    outputs: ({ dataCollectionRuleId, description }, { before }) => ({
+      dataCollectionRuleId,
+      description,
+      etag: before?.outputs.etag ?? `"${randomUUID()}"`,
+      provisioningState: "Succeeded",
+    }),
   }),
 };
