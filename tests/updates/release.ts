@@ -7,7 +7,7 @@ import program from "../../stacks/index.js";
 import { settingsOf } from "../pulumi/recordings.js";
 
 /** Stacks whose first release is recorded. */
-export const RELEASED = ["aws", "azure"] as const;
+export const RELEASED = ["aws", "azure", "azure-kubernetes"] as const;
 export type Released = (typeof RELEASED)[number];
 
 const file = (stack: Released) => join(import.meta.dirname, "releases", `${stack}.jsonl`);
