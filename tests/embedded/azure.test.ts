@@ -4,9 +4,11 @@ import {
   BlobSASPermissions,
   BlobServiceClient,
   BlockBlobClient,
-  type ContainerClient,
+  ContainerClient,
   generateBlobSASQueryParameters,
 } from "@azure/storage-blob";
+import { DEPLOYER } from "../../local/kernel/azure/arm.js";
+import { issueToken } from "../../local/kernel/azure/tokens.js";
 import type { CloudEvent } from "../../local/kernel/cloud.js";
 import { NO_FAULTS } from "../../local/kernel/faults.js";
 import * as photos from "../photos.js";
@@ -163,6 +165,16 @@ describe("The Azure pipeline on the embedded cloud", function () {
     assert.equal((await pipeline.client.result("signed.jpg")).status, "completed");
     await assert.rejects(new BlockBlobClient(`${endpoint}/images-input/other.jpg?${sas}`).uploadData(Buffer.from("x")), {
       statusCode: 403,
+    });
+  });
+
+  it("refuses who deploys at the data: a program does not come to work by rights that it has not declared", async () => {
+    const token = await issueToken(pipeline.stack.cloud, { ...DEPLOYER, audience: "https://storage.azure.com" });
+    const credential = { getToken: async () => ({ token, expiresOnTimestamp: Date.now() + 3_600_000 }) };
+    const address = uploads.url.split("?")[0]?.replace("http:", "https:") as string;
+    await assert.rejects(new ContainerClient(address, credential).getBlobClient("signed.jpg").download(), {
+      statusCode: 403,
+      code: "AuthorizationPermissionMismatch",
     });
   });
 
