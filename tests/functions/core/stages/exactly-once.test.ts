@@ -14,19 +14,20 @@ const SEEDS = 300;
 /** The worker was killed at a call to a port. */
 class Killed extends Error {}
 
+// One for all schedules: on Node 20 every storage that was ever entered is copied with each promise, for as long as the process lives.
+const runOf = new AsyncLocalStorage<symbol>();
+
 /** Lets concurrent runs take turns at each call to a port, in an order that a seed fixes, and kills some. */
 class Interleaving {
   private readonly random: () => number;
-  private readonly runOf = new AsyncLocalStorage<symbol>();
   private readonly live = new Set<symbol>();
   private waiting: { run: symbol; go: (killed: boolean) => void }[] = [];
   private last: symbol | undefined;
   private readonly immortal = new Set<symbol>();
 
-  /** `killing`: how likely a call kills its run. */
-
   constructor(
     seed: number,
+    /** How likely a call kills its run. */
     private readonly killing: number,
   ) {
     let state = seed * 2_654_435_761;
@@ -87,7 +88,7 @@ class Interleaving {
     this.live.add(id);
     if (!killed) this.immortal.add(id);
     try {
-      return await this.runOf.run(id, work);
+      return await runOf.run(id, work);
     } finally {
       this.live.delete(id);
       this.proceed();
@@ -100,7 +101,7 @@ class Interleaving {
   }
 
   private turn(): Promise<void> {
-    const run = this.runOf.getStore();
+    const run = runOf.getStore();
     if (!run) return Promise.resolve();
     return new Promise((resolve, reject) => {
       this.waiting.push({ run, go: (killed) => (killed ? reject(new Killed()) : resolve()) });
