@@ -36,9 +36,10 @@ async function publish({ host, path, sha256, token }: Code): Promise<void> {
       body: zip,
     }).catch((error: Error) => error);
     const said: string = posted instanceof Error ? String(posted.cause ?? posted) : `${posted.status} ${await posted.text()}`;
-    if (posted instanceof Response && posted.ok) {
+    // Not `instanceof Response`: servers in this process may have put a class of their own there.
+    if (!(posted instanceof Error) && posted.ok) {
       id = String(said.slice(4).replace(/^"|"$/g, ""));
-    } else if (posted instanceof Response && ![401, 403, 404, 408, 409, 429].includes(posted.status) && posted.status < 500) {
+    } else if (!(posted instanceof Error) && ![401, 403, 404, 408, 409, 429].includes(posted.status) && posted.status < 500) {
       throw new Error(`${host} does not take the app's code: ${said}`);
     } else if (Date.now() > until) {
       throw new Error(`${host} has not taken the app's code for ten minutes: ${said}`);

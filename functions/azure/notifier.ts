@@ -20,8 +20,7 @@ export class TopicNotifier implements Notifier {
     const record = ImageRecord.parse(JSON.parse(message));
     const event = {
       specversion: "1.0",
-      // The same when it is sent again, so that a subscriber can tell.
-      id: createHash("sha256").update(message).digest("hex").slice(0, 32),
+      id: idOf(record),
       source: "/image-pipeline",
       type: status === "completed" ? "ImagePipeline.ImageCompleted" : "ImagePipeline.ImageFailed",
       subject: record.key,
@@ -38,6 +37,12 @@ export class TopicNotifier implements Notifier {
       body: JSON.stringify([event]),
     });
   }
+}
+
+/** The same when a result is sent again, so that a subscriber can tell: even when somebody has said meanwhile whose image it is. */
+function idOf({ key, status, uploadedAt, processedAt }: ImageRecord): string {
+  const identity = JSON.stringify([key, status, uploadedAt, processedAt]);
+  return createHash("sha256").update(identity).digest("hex").slice(0, 32);
 }
 
 /** Mails by Communication Services. */

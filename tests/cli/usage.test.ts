@@ -12,7 +12,7 @@ async function refused(...args: string[]): Promise<string> {
 
 describe("npm start, asked for what cannot be", () => {
   it("names the stacks there are when it does not know one", async () => {
-    assert.match(await refused("nowhere"), /no stack "nowhere".*There are: aws, azure, dev/s);
+    assert.match(await refused("nowhere"), /no stack "nowhere".*There are: aws, azure, azure-kubernetes, dev/s);
   });
 
   it("does not take a path for a stack", async () => {

@@ -37,7 +37,8 @@ async function ask({ manager, registryId, token }: Inputs, method: "GET" | "POST
       ...(body && { body: JSON.stringify(body) }),
     }).catch((error: Error) => error);
     const said: string = response instanceof Error ? String(response.cause ?? response) : await response.text();
-    if (response instanceof Response && response.ok) return JSON.parse(said || "{}");
+    // Not `instanceof Response`: servers in this process may have put a class of their own there.
+    if (!(response instanceof Error) && response.ok) return JSON.parse(said || "{}");
     if (/TasksOperationsNotAllowed/.test(said)) {
       throw new Error(
         `The registry may not build images (subscriptions on free credit may not): build this project's image elsewhere, and give it by azure.image. ${said}`,

@@ -82,7 +82,8 @@ describe("The context of an image's build", () => {
     const image = await mkdtemp(path.join(folder, "image-"));
     for (const { header, data } of await unpacked(args)) await writeFile(path.join(image, header.name), data ?? "");
     // What is installed here stands for the registry: npm only checks that manifest and lock file agree.
-    const { stdout } = await run("npm", ["ci", "--dry-run", "--omit=dev", "--ignore-scripts", "--offline", "--no-audit", "--no-fund"], {
+    const options = ["--dry-run", "--omit=dev", "--ignore-scripts", "--offline", "--no-audit", "--no-fund", "--loglevel=notice"];
+    const { stdout } = await run("npm", ["ci", ...options], {
       cwd: image,
       shell: process.platform === "win32",
     });

@@ -79,6 +79,16 @@ describe("Services without an SDK", () => {
     assert.match(asked[0]?.request.headers["content-type"] ?? "", /^application\/cloudevents-batch\+json/);
   });
 
+  it("announce a result by the same id after its image has been attributed, and another result by another", async () => {
+    const topic = new TopicNotifier(call, `${url}/api/events`);
+    const later = { ...record, processedAt: "2026-01-02T03:04:06.000Z" };
+    for (const said of [record, { ...record, user: "ann" }, later])
+      await topic.announce({ ...notification, message: JSON.stringify(said) });
+    const ids = asked.map(({ body }) => JSON.parse(body)[0].id);
+    assert.equal(ids[1], ids[0]);
+    assert.notEqual(ids[2], ids[0]);
+  });
+
   it("send mail", async () => {
     await new MailNotifier(call, { endpoint: url, sender: "a@example.org", recipient: "ops@example.org" }).announce(notification);
     assert.equal(asked[0]?.request.url, "/emails:send?api-version=2023-03-31");
