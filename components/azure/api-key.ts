@@ -37,19 +37,24 @@ export class ApiKey extends Component<"vault" | "secret" | "generated"> {
     const source = args.value ?? this.create("generated", GeneratedKey, {});
     const generated = source instanceof GeneratedKey ? source : undefined;
     this.value = pulumi.secret(source instanceof GeneratedKey ? source.key : source);
-    const vault = this.create("vault", keyvault.Vault, {
-      resourceGroupName,
-      location: args.location,
-      vaultName: uniqueName(name, 24, args.groupId),
-      properties: {
-        tenantId: args.tenantId,
-        sku: { family: "A", name: "standard" },
-        enableRbacAuthorization: true,
-        enableSoftDelete: true,
-        softDeleteRetentionInDays: 7,
+    const vault = this.create(
+      "vault",
+      keyvault.Vault,
+      {
+        resourceGroupName,
+        location: args.location,
+        vaultName: uniqueName(name, 24, args.groupId),
+        properties: {
+          tenantId: args.tenantId,
+          sku: { family: "A", name: "standard" },
+          enableRbacAuthorization: true,
+          enableSoftDelete: true,
+          softDeleteRetentionInDays: 7,
+        },
+        ...tagged(args),
       },
-      ...tagged(args),
-    });
+      { ignoreChanges: ["vaultName"] },
+    );
     const secret = this.create("secret", keyvault.Secret, {
       resourceGroupName,
       vaultName: vault.name,

@@ -46,7 +46,7 @@ export class ExistingContainer extends Component<"thumbnails" | "deadLetters"> {
         child,
         storage.BlobContainer,
         { accountName, resourceGroupName, containerName: uniqueName(`${name}-${suffix}`, 63, args.groupId), publicAccess: "None" },
-        kept(args),
+        { ...kept(args), ignoreChanges: ["containerName"] },
       );
     const containers = { thumbnails: own("thumbnails", "thumbnails"), deadLetters: own("deadLetters", "deadletter") };
     this.accountId = account.id;

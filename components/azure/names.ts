@@ -6,7 +6,8 @@ const HASH = 13;
 
 /**
  * A name for what has to be unique in all of Azure, where autonaming's is too long or has letters that are not allowed: `name`, cut, and a hash of
- * the resource group's id, which is unique by its subscription and the suffix of its name. It stays as long as the group does.
+ * the resource group's id, which is unique by its subscription and the suffix of its name. Whoever declares it says `ignoreChanges` for it: what
+ * has been made keeps its name, as with autonaming, though the component be called otherwise one day.
  *
  * @param separator "" where only letters and digits may be
  */

@@ -120,7 +120,7 @@ export class Storage<Container extends string = never, Queue extends string = ne
         minimumTlsVersion: "TLS1_2",
         ...tagged(this.args),
       },
-      kept(this.args),
+      { ...kept(this.args), ignoreChanges: ["accountName"] },
     );
   }
 

@@ -22,19 +22,24 @@ export class Vision extends Component<"account"> {
 
   constructor(name: string, args: VisionArgs, opts?: pulumi.ComponentResourceOptions) {
     super("azure:Vision", name, { children: ["account"], transform: args.transform }, opts);
-    const account = this.create("account", cognitiveservices.Account, {
-      resourceGroupName: args.resourceGroupName,
-      location: args.location,
-      kind: "ComputerVision",
-      sku: { name: "S1" },
-      properties: {
-        // Without one of its own, it takes keys only.
-        customSubDomainName: uniqueName(name, 64, args.groupId),
-        disableLocalAuth: true,
-        publicNetworkAccess: "Enabled",
+    const account = this.create(
+      "account",
+      cognitiveservices.Account,
+      {
+        resourceGroupName: args.resourceGroupName,
+        location: args.location,
+        kind: "ComputerVision",
+        sku: { name: "S1" },
+        properties: {
+          // Without one of its own, it takes keys only.
+          customSubDomainName: uniqueName(name, 64, args.groupId),
+          disableLocalAuth: true,
+          publicNetworkAccess: "Enabled",
+        },
+        ...tagged(args),
       },
-      ...tagged(args),
-    });
+      { ignoreChanges: ["properties.customSubDomainName"] },
+    );
     this.nodes = { account };
     this.id = account.id;
     this.endpoint = account.properties.apply(({ endpoint }) => endpoint);

@@ -31,14 +31,19 @@ export class Registry extends Component<"registry" | "image"> {
 
   constructor(name: string, args: RegistryArgs, opts?: pulumi.ComponentResourceOptions) {
     super("azure:Registry", name, { children: ["registry", "image"], transform: args.transform }, opts);
-    const registry = this.create("registry", containerregistry.Registry, {
-      resourceGroupName: args.resourceGroupName,
-      location: args.location,
-      registryName: uniqueName(name, 50, args.groupId, ""),
-      sku: { name: "Basic" },
-      adminUserEnabled: false,
-      ...tagged(args),
-    });
+    const registry = this.create(
+      "registry",
+      containerregistry.Registry,
+      {
+        resourceGroupName: args.resourceGroupName,
+        location: args.location,
+        registryName: uniqueName(name, 50, args.groupId, ""),
+        sku: { name: "Basic" },
+        adminUserEnabled: false,
+        ...tagged(args),
+      },
+      { ignoreChanges: ["registryName"] },
+    );
     const image = this.createImage(args, registry);
     this.nodes = { registry, image };
     this.id = registry.id;
