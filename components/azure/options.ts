@@ -42,17 +42,18 @@ type CreatedOptions = AzureOptions & {
   source?: never;
 };
 
-/** A container that is there: `source: { existing: "account/container" }`. */
-type AdoptedOptions = AzureOptions & {
-  container?: never;
+/** A container that is there: `source: { existing: "account/container" }`. Containers beside it are named so that they are nobody else's. */
+type AdoptedOptions = CommonOptions &
+  (FunctionsOptions | (KubernetesOptions & { processed?: never })) & {
+    container?: never;
 
-  source: {
-    /** The resource group of its account. */
-    resourceGroup: pulumi.Input<string>;
-    /** The account's system topic, in the same group, if it has one: there can be no second one. */
-    systemTopic?: pulumi.Input<string>;
+    source: {
+      /** The resource group of its account. */
+      resourceGroup: pulumi.Input<string>;
+      /** The account's system topic, in the same group, if it has one: there can be no second one. */
+      systemTopic?: pulumi.Input<string>;
+    };
   };
-};
 
 /** Azure's own options, and whether a container is adopted by them. */
 export type AzureArgs = { source?: never; azure?: CreatedOptions } | { source: { existing: pulumi.Input<string> }; azure: AdoptedOptions };
@@ -105,6 +106,8 @@ export function azureOptions(name: string, { source: adopted, azure = {} }: Azur
       throw new InvalidArgument(`${name}: azure.source.resourceGroup`, source.resourceGroup, "the resource group of the adopted account");
     if (azure.container !== undefined)
       throw new InvalidArgument(`${name}: azure.container`, container, "left out where a container is adopted");
+    const { processed } = azure as { processed?: string };
+    if (processed !== undefined) throw new InvalidArgument(`${name}: azure.processed`, processed, "left out where a container is adopted");
     if (typeof adopted.existing === "string") checkSource(name, adopted.existing);
   }
   return { container, ...(source && { source }), ...(sqlAdministrator && { sqlAdministrator }), ...host };

@@ -19,6 +19,31 @@ const OPTIONS = {
   tags: { team: "photos" },
 };
 
+/** Somebody's container, and the system topic of its account. */
+function companysContainer() {
+  const location = "northeurope";
+  const { name: resourceGroupName } = new resources.ResourceGroup("company", { location });
+  const account = new storage.StorageAccount("companyfiles", {
+    resourceGroupName,
+    location,
+    kind: "StorageV2",
+    sku: { name: "Standard_LRS" },
+    allowBlobPublicAccess: false,
+    allowSharedKeyAccess: false,
+    minimumTlsVersion: "TLS1_2",
+  });
+  const container = new storage.BlobContainer("uploads", { resourceGroupName, accountName: account.name, containerName: "uploads" });
+  const topic = new eventgrid.SystemTopic("company-topic", {
+    resourceGroupName,
+    location,
+    source: account.id,
+    topicType: "Microsoft.Storage.StorageAccounts",
+    identity: { type: "SystemAssigned" },
+  });
+  const existing = pulumi.interpolate`${account.name}/${container.name}`;
+  return { source: { existing }, azure: { source: { resourceGroup: resourceGroupName, systemTopic: topic.name } } };
+}
+
 /** Programs that declare what the stacks do not, as they take the defaults. */
 const VARIANTS: Readonly<Record<string, { clouds: CloudName[]; config: Record<string, string>; program: () => unknown }>> = {
   "aws-options": {
@@ -69,32 +94,14 @@ const VARIANTS: Readonly<Record<string, { clouds: CloudName[]; config: Record<st
   "azure-adopted": {
     clouds: ["azure"],
     config: { "azure-native:location": "westeurope" },
+    program: () => new PipelineOnAzure("photos", { ...companysContainer(), tagger: "./examples/taggers/shape.ts", auth: "none" }),
+  },
+  "azure-kubernetes-adopted": {
+    clouds: ["azure", "kubernetes"],
+    config: { "azure-native:location": "westeurope" },
     program: () => {
-      const location = "northeurope";
-      const { name: resourceGroupName } = new resources.ResourceGroup("company", { location });
-      const account = new storage.StorageAccount("companyfiles", {
-        resourceGroupName,
-        location,
-        kind: "StorageV2",
-        sku: { name: "Standard_LRS" },
-        allowBlobPublicAccess: false,
-        allowSharedKeyAccess: false,
-        minimumTlsVersion: "TLS1_2",
-      });
-      const container = new storage.BlobContainer("uploads", { resourceGroupName, accountName: account.name, containerName: "uploads" });
-      const topic = new eventgrid.SystemTopic("company-topic", {
-        resourceGroupName,
-        location,
-        source: account.id,
-        topicType: "Microsoft.Storage.StorageAccounts",
-        identity: { type: "SystemAssigned" },
-      });
-      return new PipelineOnAzure("photos", {
-        source: { existing: pulumi.interpolate`${account.name}/${container.name}` },
-        tagger: "./examples/taggers/shape.ts",
-        auth: "none",
-        azure: { source: { resourceGroup: resourceGroupName, systemTopic: topic.name } },
-      });
+      const { source, azure } = companysContainer();
+      return new PipelineOnAzure("media", { source, tagger: "statistics", auth: "none", azure: { ...azure, hosting: "kubernetes" } });
     },
   },
 };

@@ -151,12 +151,14 @@ export class Cluster extends Component<(typeof CHILDREN)[number]> {
             count: nodes.min,
             minCount: nodes.min,
             maxCount: nodes.max,
+            // Machines do not take over the cluster's.
+            ...tagged(args),
           },
         ],
         ...tagged(args),
       },
-      // The autoscaler's.
-      { ignoreChanges: ["agentPoolProfiles[0].count"] },
+      // Names stay, and the number of machines is the autoscaler's.
+      { ignoreChanges: ["dnsPrefix", "nodeResourceGroup", "agentPoolProfiles[0].count"] },
     );
   }
 

@@ -24,7 +24,7 @@ export interface KubernetesOptions {
   alwaysReady?: never;
 
   /**
-   * Name of the container that processed images and renditions go to.
+   * Name of the container that processed images and renditions go to; not beside an adopted container, where it is one that is nobody else's.
    * @default "processed"
    */
   processed?: string;

@@ -133,6 +133,7 @@ describe("ImagePipeline on Kubernetes", () => {
           count: 2,
           minCount: 2,
           maxCount: 5,
+          tags: { team: "photos" },
         },
       ],
       tags: { team: "photos" },
