@@ -30,19 +30,21 @@ async function publish({ host, path, sha256, token }: Code): Promise<void> {
 
   let id = "";
   while (id === "") {
-    const posted: Response | Error = await fetch(`${site}/api/publish`, {
+    // What breaks off has no status.
+    const { status, said } = await fetch(`${site}/api/publish`, {
       method: "POST",
       headers: { ...headers, "content-type": "application/zip" },
       body: zip,
-    }).catch((error: Error) => error);
-    const said: string = posted instanceof Error ? String(posted.cause ?? posted) : `${posted.status} ${await posted.text()}`;
-    // Not `instanceof Response`: servers in this process may have put a class of their own there.
-    if (!(posted instanceof Error) && posted.ok) {
-      id = String(said.slice(4).replace(/^"|"$/g, ""));
-    } else if (!(posted instanceof Error) && ![401, 403, 404, 408, 409, 429].includes(posted.status) && posted.status < 500) {
-      throw new Error(`${host} does not take the app's code: ${said}`);
+    })
+      .then(async (answer) => ({ status: answer.status, said: await answer.text() }))
+      .catch((error: Error) => ({ status: 0, said: String(error.cause ?? error) }));
+    if (status >= 200 && status < 300) {
+      id = said.trim().replace(/^"|"$/g, "");
+      if (id === "") throw new Error(`${host} has taken the app's code, and does not say as which deployment: its answer is empty.`);
+    } else if (status >= 400 && status < 500 && ![401, 403, 404, 408, 409, 429].includes(status)) {
+      throw new Error(`${host} does not take the app's code: ${status} ${said}`);
     } else if (Date.now() > until) {
-      throw new Error(`${host} has not taken the app's code for ten minutes: ${said}`);
+      throw new Error(`${host} has not taken the app's code for ten minutes: ${status || "no answer,"} ${said}`);
     } else {
       // A new site is known by its name, and to its roles, only after a while.
       await new Promise((resolve) => setTimeout(resolve, 5_000));
@@ -52,14 +54,16 @@ async function publish({ host, path, sha256, token }: Code): Promise<void> {
   let answered = false;
   let missed = 0;
   for (;;) {
-    const response = await fetch(`${site}/api/deployments/${encodeURIComponent(id)}`, { headers });
-    const text = await response.text();
-    if (response.status === 404) {
+    // A site that restarts with its new code breaks connections off.
+    const { code, after, text } = await fetch(`${site}/api/deployments/${encodeURIComponent(id)}`, { headers })
+      .then(async (answer) => ({ code: answer.status, after: Number(answer.headers.get("retry-after") ?? 1), text: await answer.text() }))
+      .catch((error: Error) => ({ code: 0, after: 1, text: String(error.cause ?? error) }));
+    if (code === 404) {
       // What was there and is gone has been restarted by its own success.
       if (answered) return;
       missed += 1;
       if (missed > 3) throw new Error(`${host} knows nothing of the deployment ${id}.`);
-    } else if (response.ok) {
+    } else if (code >= 200 && code < 300) {
       answered = true;
       const { status, status_text: words, message } = JSON.parse(text) as { status: number; status_text?: string; message?: string };
       if (status === 4) return;
@@ -67,11 +71,10 @@ async function publish({ host, path, sha256, token }: Code): Promise<void> {
         const outcome = status === -1 ? "was cancelled" : status === 5 ? "met another one" : status === 6 ? "succeeded in part" : "failed";
         throw new Error(`The deployment ${id} on ${host} ${outcome}: ${words || message || text}`);
       }
-    } else if (response.status < 500 && response.status !== 429) {
-      throw new Error(`${host} does not say how the deployment ${id} goes: ${response.status} ${text}`);
+    } else if (code >= 300 && code < 500 && code !== 429) {
+      throw new Error(`${host} does not say how the deployment ${id} goes: ${code} ${text}`);
     }
     if (Date.now() > until) throw new Error(`The deployment ${id} on ${host} has not ended within ten minutes.`);
-    const after = Number(response.headers.get("retry-after") ?? 1);
     await new Promise((resolve) => setTimeout(resolve, Math.min(after > 0 ? after : 1, 30) * 1_000));
   }
 }

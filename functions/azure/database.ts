@@ -8,13 +8,21 @@ export interface DatabaseAddress {
   database: string;
 }
 
-/** What passes by itself: the database moves, is busy, or has chosen this one of two who waited for each other. */
+/** What passes by itself: the database moves, is busy, or has chosen this one of two who waited for each other. Logins: see `MOVING`. */
 const TRANSIENT = new Set([
   ...[1204, 1205, 1222, 3960, 4060, 4221, 10053, 10054, 10060, 10928, 10929, 40143, 40197, 40501, 40540, 40613],
   ...[42108, 42109, 49918, 49919, 49920, 64, 233],
 ]);
 /** Of the connection, not of the database. */
 const BROKEN = new Set(["ESOCKET", "ECONNCLOSED", "ETIMEOUT", "ECONNRESET", "EINSTLOOKUP", "ENOTOPEN", "EABORT"]);
+
+/**
+ * A database that moves refuses logins (40613 and the like) for seconds up to half a minute. Only the driver can wait that out: to whoever asked
+ * for the connection, it does not tell which error it was.
+ */
+const MOVING = { maxRetriesOnTransientErrors: 10, connectionRetryInterval: 3_000 };
+/** Milliseconds that somebody waits for a connection: longer than a database moves. */
+const PATIENCE = 60_000;
 
 const ATTEMPTS = 5;
 /** Milliseconds before the second attempt; each further one waits twice as long. */
@@ -33,9 +41,9 @@ export class Database {
       port,
       database,
       authentication: { type: "token-credential", options: { credential } },
-      options: { encrypt: true, trustServerCertificate: false, useUTC: true, appName: "image-pipeline" },
+      options: { encrypt: true, trustServerCertificate: false, useUTC: true, appName: "image-pipeline", ...MOVING },
       // Basic takes 30 workers in all, and every instance of the app has a pool of its own.
-      pool: { max: 6, min: 0, idleTimeoutMillis: 30_000 },
+      pool: { max: 6, min: 0, idleTimeoutMillis: 30_000, acquireTimeoutMillis: PATIENCE, createTimeoutMillis: PATIENCE },
       connectionTimeout: 15_000,
       requestTimeout: 15_000,
       // biome-ignore lint/suspicious/noExplicitAny: the types do not know token credentials yet
@@ -91,14 +99,7 @@ export class Database {
 
 /** Does it pass by itself? */
 export function isTransient(error: unknown): boolean {
-  const { number, code, originalError, ...flags } = error as {
-    number?: number;
-    code?: string;
-    originalError?: unknown;
-    isTransient?: boolean;
-  };
-  // Of a refused login, the driver keeps no number, but whether it passes.
-  if (flags.isTransient) return true;
+  const { number, code, originalError } = error as { number?: number; code?: string; originalError?: unknown };
   if (number !== undefined && TRANSIENT.has(number)) return true;
   if (code !== undefined && BROKEN.has(code) && number === undefined) return true;
   return originalError instanceof Error && originalError !== error && isTransient(originalError);

@@ -76,6 +76,29 @@ describe("The code of a Function App", () => {
     assert.equal(asked, 2);
   });
 
+  it("is there when the site breaks connections off while it restarts", async () => {
+    let asked = 0;
+    const inputs = await site((request, response) => {
+      if (request.method === "POST") return response.writeHead(202).end('"d-4"');
+      asked += 1;
+      if (asked === 1) return request.socket.destroy();
+      if (asked === 2) return response.writeHead(200, { "content-length": 100 }).write("{", () => request.socket.destroy());
+      return response.end(JSON.stringify({ status: 4 }));
+    });
+    await provider.update(inputs.host, {}, inputs);
+    assert.equal(asked, 3);
+  });
+
+  it("has failed where the site takes it and names no deployment: it is not posted again and again", async () => {
+    let posted = 0;
+    const inputs = await site((_, response) => {
+      posted += 1;
+      response.writeHead(202).end();
+    });
+    await assert.rejects(provider.create(inputs), { message: /does not say as which deployment: its answer is empty/ });
+    assert.equal(posted, 1);
+  });
+
   it("is refused at once where trying again is no use", async () => {
     const inputs = await site((_, response) => response.writeHead(400).end("not a zip"));
     await assert.rejects(provider.create(inputs), { message: `${inputs.host} does not take the app's code: 400 not a zip` });

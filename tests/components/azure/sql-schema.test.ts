@@ -26,6 +26,9 @@ describe("The schema of the database", () => {
   /** The provider as Pulumi keeps and runs it: from its text, with nothing of this program around it. */
   let provider: any;
   let declared: any;
+  /** What the server's firewall was asked for. */
+  let calls: string[];
+  const RULE = "https://management.example/subscriptions/s/servers/server/firewallRules/schema?api-version=2023-08-01";
 
   /** A database that notes what is done. */
   class Pool {
@@ -34,6 +37,7 @@ describe("The schema of the database", () => {
     static user: Buffer | undefined;
     static refusals: Error[];
     static config: any;
+    static closing: Error | undefined;
     constructor(config: unknown) {
       Pool.config = config;
     }
@@ -44,6 +48,7 @@ describe("The schema of the database", () => {
     }
     async close() {
       Pool.done.push("close");
+      if (Pool.closing) throw Pool.closing;
     }
     request(): any {
       const run = async (text: string) => {
@@ -70,8 +75,13 @@ describe("The schema of the database", () => {
     provider = requireFromString(resource?.inputs.__provider).handler();
   });
   beforeEach(() => {
-    Object.assign(Pool, { done: [], steps: [], user: undefined, refusals: [] });
+    Object.assign(Pool, { done: [], steps: [], user: undefined, refusals: [], closing: undefined });
     sql.ConnectionPool = Pool;
+    calls = [];
+    globalThis.fetch = async (url, init) => {
+      calls.push(`${init?.method} ${url} ${init?.body ?? ""}`);
+      return new Response("{}");
+    };
   });
   afterEach(() => {
     sql.ConnectionPool = original.pool;
@@ -143,21 +153,51 @@ describe("The schema of the database", () => {
     assert.deepEqual(Pool.done.slice(-2), ["rollback", "close"]);
   });
 
-  it("is let through the firewall for as long as it works", async () => {
-    const calls: string[] = [];
-    globalThis.setTimeout = ((work: () => void) => original.setTimeout(work, 0)) as typeof setTimeout;
-    globalThis.fetch = async (url, init) => {
-      calls.push(`${init?.method} ${String(url).replace(/schema-[0-9a-f-]+/, "schema-#")} ${init?.body ?? ""}`);
-      return new Response("{}");
-    };
+  describe("is let through the firewall for as long as it works", () => {
     const refused = new Error("Cannot open server 'server'. Client with IP address '203.0.113.7' is not allowed to access the server.");
-    Pool.refusals = [refused, refused];
-    await provider.create(inputs);
-    const rule = "https://management.example/subscriptions/s/servers/server/firewallRules/schema-#?api-version=2023-08-01";
-    assert.deepEqual(calls, [
-      `PUT ${rule} {"properties":{"startIpAddress":"203.0.113.7","endIpAddress":"203.0.113.7"}}`,
-      `DELETE ${rule} `,
-    ]);
+    const put = `PUT ${RULE} {"properties":{"startIpAddress":"203.0.113.7","endIpAddress":"203.0.113.7"}}`;
+    beforeEach(() => {
+      globalThis.setTimeout = ((work: () => void) => original.setTimeout(work, 0)) as typeof setTimeout;
+    });
+
+    it("by a rule that is set once, and removed at the end", async () => {
+      Pool.refusals = [refused, refused];
+      await provider.create(inputs);
+      assert.deepEqual(calls, [put, `DELETE ${RULE} `]);
+    });
+
+    it("by one rule, which also a later run removes that it lets in: an interrupted one leaves nothing behind", async () => {
+      await provider.create(inputs);
+      assert.deepEqual(calls, [`DELETE ${RULE} `]);
+    });
+
+    it("and not longer where the connection does not end well, or setting the rule was never acknowledged", async () => {
+      Pool.refusals = [refused];
+      Pool.closing = new Error("aborted");
+      await provider.create(inputs);
+      assert.deepEqual(calls, [put, `DELETE ${RULE} `]);
+      calls = [];
+      Pool.refusals = [refused];
+      const answering = globalThis.fetch;
+      globalThis.fetch = async (url, init) => {
+        const answer = await answering(url, init);
+        if (init?.method === "PUT") throw new Error("the answer was lost");
+        return answer;
+      };
+      await assert.rejects(provider.create(inputs), /the answer was lost/);
+      assert.deepEqual(calls, [put, `DELETE ${RULE} `]);
+    });
+
+    it("says when the rule could not be removed, unless the work itself has failed", async () => {
+      globalThis.fetch = async () => new Response("locked", { status: 409 });
+      await assert.rejects(provider.create(inputs), { message: 'The firewall rule "schema" could not be removed: locked' });
+      await assert.rejects(provider.create({ ...inputs, steps: ["broken"] }), /it is broken/);
+    });
+
+    it("and needs no rule on the embedded cloud, which is on this machine", async () => {
+      await provider.create({ ...inputs, server: "127.0.0.1" });
+      assert.deepEqual(calls, []);
+    });
   });
 
   it("changes with its steps, its user and its place, and not with the tokens", async () => {
