@@ -8,6 +8,8 @@ export interface KnownResource {
   id?: string;
   parent?: string;
   external?: boolean;
+  /** `URN::ID` of its provider; by the embedded engine empty where that is the package's default. */
+  provider?: string;
   protect?: boolean;
   retainOnDelete?: boolean;
   inputs?: Record<string, unknown>;
@@ -23,6 +25,8 @@ export interface RecordedResource {
   /** URNs; the stack has none. */
   parent?: string;
   id?: string;
+  /** URN of the provider, where the program declares one. */
+  provider?: string;
   protect?: true;
   retainOnDelete?: true;
   inputs: unknown;
@@ -61,20 +65,25 @@ const OPAQUE = /^aws:apigatewayv2\//;
 
 /** The resources of a stack in the order of their URNs, comparable with those of another run, by whatever engine. */
 export function recorded(resources: readonly KnownResource[]): RecordedResource[] {
-  const own = resources.filter(({ type }) => !isDefaultProvider(type));
+  const own = resources.filter(({ urn }) => !isDefaultProvider(urn));
   const opaque = own.filter(({ type, id = "" }) => OPAQUE.test(type) && /^[a-z0-9]+$/.test(id));
   const names = new Map(opaque.map(({ id = "", urn }) => [id, `(id of ${urn.split("::").at(-1)})`]));
   return own.map((resource) => record(resource, (value) => settled(value, names))).sort((a, b) => (a.urn < b.urn ? -1 : 1));
 }
 
 function record(resource: KnownResource, settled: (value: unknown) => unknown): RecordedResource {
-  const { urn, parent, id, protect, retainOnDelete, inputs = {}, outputs = {}, dependencies = [], propertyDependencies = {} } = resource;
+  const { urn, type, parent, id, protect, retainOnDelete, dependencies = [], propertyDependencies = {} } = resource;
+  const [inputs, outputs] = [resource.inputs ?? {}, resource.outputs ?? {}].map((values) =>
+    isProvider(type) ? configured(values) : values,
+  );
+  const provider = resource.provider?.slice(0, resource.provider.lastIndexOf("::")) ?? "";
   const { additionalSecretOutputs = [] } = resource;
   const onSomething = Object.entries(propertyDependencies).filter(([, urns]) => (urns ?? []).length > 0);
   return {
     urn,
     ...(parent && { parent }),
     ...(id && { id: settled(id) as string }),
+    ...(provider && !isDefaultProvider(provider) && { provider }),
     ...(protect && { protect }),
     ...(retainOnDelete && { retainOnDelete }),
     inputs: settled(inputs),
@@ -85,8 +94,13 @@ function record(resource: KnownResource, settled: (value: unknown) => unknown): 
   };
 }
 
-/** The CLI has a resource for the provider that it fills in itself. */
-const isDefaultProvider = (type: string): boolean => type.startsWith("pulumi:providers:");
+const isProvider = (type: string): boolean => type.startsWith("pulumi:providers:");
+
+/** What a provider is configured with, without what the CLI notes beside it: which version of its plugin that is. */
+const configured = ({ __internal, version, ...values }: Record<string, unknown>): Record<string, unknown> => values;
+
+/** The CLI has a resource for the provider that it fills in itself, and calls it by its version. */
+const isDefaultProvider = (urn: string): boolean => /[:$]pulumi:providers:[\w-]+::default(_|$)/.test(urn);
 
 const { specialSigKey, specialSecretSig, specialAssetSig, specialArchiveSig } = pulumi.runtime;
 
