@@ -14,13 +14,20 @@ describe("Services without an SDK", () => {
   let server: Server;
   let url: string;
   let asked: { request: IncomingMessage; body: string }[];
-  let answer: { status: number; body: string };
+  let answer: { status: number; body: string; headers?: Record<string, string> };
+  /** What comes before `answer`. */
+  let first: (typeof answer)[];
   let call: Call;
+
+  const credential = {
+    getToken: async (scope: string | string[]) => ({ token: `token for ${scope}`, expiresOnTimestamp: Date.now() + 60_000 }),
+  };
 
   before(async () => {
     server = createServer(async (request, response) => {
       asked.push({ request, body: await text(request) });
-      response.writeHead(answer.status).end(answer.body);
+      const { status, headers, body } = first.shift() ?? answer;
+      response.writeHead(status, headers).end(body);
     }).listen(0, "127.0.0.1");
     await once(server, "listening");
     url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
@@ -33,9 +40,7 @@ describe("Services without an SDK", () => {
   beforeEach(() => {
     asked = [];
     answer = { status: 200, body: "" };
-    const credential = {
-      getToken: async (scope: string | string[]) => ({ token: `token for ${scope}`, expiresOnTimestamp: Date.now() + 60_000 }),
-    };
+    first = [];
     call = caller(credential, "https://service.example/.default");
   });
 
@@ -55,6 +60,49 @@ describe("Services without an SDK", () => {
     await assert.rejects(call(url, { method: "GET" }), { name: "Unauthorized", status: 401, message: /EventGrid Data Sender is missing/ });
     answer = { status: 502, body: "<html>" };
     await assert.rejects(call(url, { method: "GET" }), { name: "HTTP502", message: /<html>/ });
+  });
+
+  describe("that have too much to do", () => {
+    const busy = (wait: string | undefined, status = 429) => ({
+      ...{ status, body: JSON.stringify({ error: { code: "TooManyRequests", message: "Slow down." } }) },
+      ...(wait !== undefined && { headers: { "retry-after": wait } }),
+    });
+    const timed = async (work: () => Promise<unknown>) => {
+      const since = performance.now();
+      await work();
+      return performance.now() - since;
+    };
+
+    it("are asked again when they say, and not all at the same moment", async () => {
+      first = [busy("1"), busy(new Date(Date.now() + 2_500).toUTCString(), 503)];
+      const milliseconds = await timed(() => call(url, { method: "POST", body: "again" }));
+      assert.deepEqual(
+        asked.map(({ body }) => body),
+        ["again", "again", "again"],
+      );
+      assert.ok(milliseconds > 1_300 && milliseconds < 5_000, `${milliseconds} ms`);
+    });
+
+    it("are given a second where they do not say when", async () => {
+      first = [busy(undefined)];
+      const milliseconds = await timed(() => call(url, { method: "GET" }));
+      assert.ok(milliseconds >= 1_000 && milliseconds < 2_000, `${milliseconds} ms`);
+    });
+
+    it("are not waited for longer than a minute in all, nor longer than who asks has patience", async () => {
+      answer = busy("61");
+      await assert.rejects(call(url, { method: "GET" }), { name: "TooManyRequests", status: 429 });
+      answer = busy("1");
+      await assert.rejects(caller(credential, "scope", 0)(url, { method: "GET" }), { status: 429 });
+      assert.ok((await timed(() => assert.rejects(caller(credential, "scope", 1_500)(url, { method: "GET" })))) < 2_500);
+      assert.ok(asked.length <= 4);
+    });
+
+    it("and only those: an error is told at once", async () => {
+      answer = { status: 500, body: "", headers: { "retry-after": "1" } };
+      await assert.rejects(call(url, { method: "GET" }), { status: 500 });
+      assert.equal(asked.length, 1);
+    });
   });
 
   it("announce a result as a CloudEvent, the same when it is sent again", async () => {
