@@ -5,6 +5,9 @@ export const noSuchBucket = (bucket: string): CloudError =>
 
 export const noSuchKey = (key: string): CloudError => new CloudError("NoSuchKey", "The specified key does not exist.", 404, { Key: key });
 
+export const noSuchVersion = (key: string, id: string): CloudError =>
+  new CloudError("NoSuchVersion", "The specified version does not exist.", 404, { Key: key, VersionId: id });
+
 export const noSuchUpload = (id: string): CloudError =>
   new CloudError(
     "NoSuchUpload",

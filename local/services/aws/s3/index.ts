@@ -7,7 +7,7 @@ import { s3Protocol } from "./protocol.js";
 import { bucketFunctions, bucketResources } from "./resources.js";
 import { Storage } from "./storage.js";
 
-/** Amazon S3: unversioned buckets, addressed path-style, with objects in files. */
+/** Amazon S3: buckets with or without versions, addressed path-style, with objects in files. */
 export default function s3(): Service {
   const storage = new Storage();
   return {

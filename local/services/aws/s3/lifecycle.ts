@@ -1,6 +1,7 @@
+import type { Version } from "./history.js";
 import type { StoredObject, Upload } from "./store.js";
 
-/** One rule of a bucket's lifecycle configuration, as far as unversioned buckets know it. */
+/** One rule of a bucket's lifecycle configuration. */
 export interface LifecycleRule {
   id: string;
   enabled: boolean;
@@ -8,6 +9,10 @@ export interface LifecycleRule {
   filter: { prefix?: string; greaterThan?: number; lessThan?: number; tags?: Record<string, string> };
   /** One of the two: days after the object was written, or an ISO 8601 date. */
   expiration?: { days: number } | { date: string };
+  /** Marks of deletions go that hide no version any more. */
+  expiresMarks?: boolean;
+  /** Days after a version was replaced. */
+  replacedExpireAfter?: number;
   /** Days. */
   abortUploadsAfter?: number;
 }
@@ -23,6 +28,20 @@ export function expiry(object: StoredObject, rules: readonly LifecycleRule[] | u
     if (!earliest || at < earliest.at) earliest = { at, rule: id };
   }
   return earliest;
+}
+
+/** Which of a key's versions (the newest first) have had their time. */
+export function outlived(versions: readonly Version[], rules: readonly LifecycleRule[] | undefined, now: Date): Version[] {
+  return versions.filter((version, index) =>
+    (rules ?? []).some(({ enabled, filter, expiresMarks = false, replacedExpireAfter }) => {
+      if (!enabled || !(version.isDeletion ? version.key.startsWith(filter.prefix ?? "") : selects(filter, version))) return false;
+      const successor = versions[index - 1];
+      if (!successor) return expiresMarks && version.isDeletion === true && versions.length === 1;
+      return (
+        replacedExpireAfter !== undefined && midnightAfter(Date.parse(successor.modifiedAt) + replacedExpireAfter * DAY) <= now.getTime()
+      );
+    }),
+  );
 }
 
 /** Whether an upload that was never completed is to be given up. */

@@ -42,6 +42,7 @@ export function stored(object: StoredObject, { configuration }: Bucket): Propert
   const goes = expiry(object, configuration.lifecycle);
   return {
     ServerSideEncryption: "AES256",
+    ...(configuration.versioning && { VersionId: object.versionId ?? "null" }),
     ...(goes && { Expiration: `expiry-date="${httpDate(new Date(goes.at).toISOString())}", rule-id="${encodeURIComponent(goes.rule)}"` }),
   };
 }
@@ -71,7 +72,6 @@ const UNSUPPORTED: Record<string, readonly string[]> = {
   ),
   ServerSideEncryption: ["AES256"],
   StorageClass: ["STANDARD"],
-  VersionId: ["null"],
 };
 const ACL = ["ACL", "GrantFullControl", "GrantRead", "GrantReadACP", "GrantWriteACP"];
 
@@ -108,13 +108,12 @@ export function checkTags(tags: readonly { Key?: unknown; Value?: unknown }[]): 
 }
 
 /** `bucket/key` of a copy's source, which is percent-encoded. @throws CloudError InvalidArgument */
-export function parseCopySource(source: unknown): { bucket: string; key: string } {
+export function parseCopySource(source: unknown): { bucket: string; key: string; version?: string } {
   const [encoded = "", version] = String(source).split("?versionId=");
-  if (version !== undefined && version !== "null") throw notImplemented(`a version of a copy's source ("${version}")`);
   const [, bucket, key] = /^\/?([^/]+)\/(.+)$/s.exec(decoded(encoded)) ?? [];
   if (!bucket || !key)
     throw invalidArgument("Copy Source must mention the source bucket and key: sourcebucket/sourcekey", "x-amz-copy-source", source);
-  return { bucket, key };
+  return { bucket, key, ...(version !== undefined && { version }) };
 }
 
 /** Empty when it is not encoded rightly. */

@@ -47,11 +47,13 @@ const HEADERS: Record<string, string> = {
   "x-amz-checksum-sha256": "ChecksumSHA256",
   "x-amz-checksum-type": "ChecksumType",
   "x-amz-copy-source": "CopySource",
+  "x-amz-copy-source-version-id": "CopySourceVersionId",
   "x-amz-copy-source-if-match": "CopySourceIfMatch",
   "x-amz-copy-source-if-modified-since": "CopySourceIfModifiedSince",
   "x-amz-copy-source-if-none-match": "CopySourceIfNoneMatch",
   "x-amz-copy-source-if-unmodified-since": "CopySourceIfUnmodifiedSince",
   "x-amz-copy-source-server-side-encryption-customer-algorithm": "CopySourceSSECustomerAlgorithm",
+  "x-amz-delete-marker": "DeleteMarker",
   "x-amz-expiration": "Expiration",
   "x-amz-grant-full-control": "GrantFullControl",
   "x-amz-grant-read": "GrantRead",
@@ -72,6 +74,7 @@ const HEADERS: Record<string, string> = {
   "x-amz-tagging": "Tagging",
   "x-amz-tagging-count": "TagCount",
   "x-amz-tagging-directive": "TaggingDirective",
+  "x-amz-version-id": "VersionId",
   "x-amz-website-redirect-location": "WebsiteRedirectLocation",
   "x-amz-write-offset-bytes": "WriteOffsetBytes",
 };
@@ -86,6 +89,7 @@ const QUERY: Record<string, string> = {
   "continuation-token": "ContinuationToken",
   delimiter: "Delimiter",
   "encoding-type": "EncodingType",
+  "key-marker": "KeyMarker",
   marker: "Marker",
   "max-keys": "MaxKeys",
   "max-parts": "MaxParts",
@@ -101,6 +105,7 @@ const QUERY: Record<string, string> = {
   "start-after": "StartAfter",
   uploadId: "UploadId",
   versionId: "VersionId",
+  "version-id-marker": "VersionIdMarker",
 };
 
 /** Operations whose body is XML: the member it becomes, and its elements that are lists, by the names that the SDK gives them. */
@@ -118,7 +123,7 @@ const BYTES = new Set(["PutObject", "UploadPart"]);
 const XML_OUTPUTS: Record<string, (output: Properties) => { root: string; content: XmlContent }> = {
   CompleteMultipartUpload: (output) => ({
     root: "CompleteMultipartUploadResult",
-    content: without(output, "ServerSideEncryption", "Expiration"),
+    content: without(output, "ServerSideEncryption", "Expiration", "VersionId"),
   }),
   CopyObject: ({ CopyObjectResult }) => ({ root: "CopyObjectResult", content: CopyObjectResult }),
   CreateMultipartUpload: ({ Bucket, Key, UploadId }) => ({ root: "InitiateMultipartUploadResult", content: { Bucket, Key, UploadId } }),
@@ -128,9 +133,14 @@ const XML_OUTPUTS: Record<string, (output: Properties) => { root: string; conten
     content: { "@xmlns": NAMESPACE, "#text": LocationConstraint },
   }),
   GetBucketNotificationConfiguration: (output) => ({ root: "NotificationConfiguration", content: output }),
+  GetBucketVersioning: (output) => ({ root: "VersioningConfiguration", content: output }),
   GetObjectTagging: ({ TagSet }) => ({ root: "Tagging", content: { TagSet: { Tag: TagSet } } }),
   ListBuckets: ({ Buckets, Owner }) => ({ root: "ListAllMyBucketsResult", content: { Owner, Buckets: { Bucket: Buckets } } }),
   ListMultipartUploads: ({ Uploads, ...rest }) => ({ root: "ListMultipartUploadsResult", content: { ...rest, Upload: Uploads } }),
+  ListObjectVersions: ({ Versions, DeleteMarkers, ...rest }) => ({
+    root: "ListVersionsResult",
+    content: { ...rest, Version: Versions, DeleteMarker: DeleteMarkers },
+  }),
   ListObjects: (output) => ({ root: "ListBucketResult", content: output }),
   ListObjectsV2: (output) => ({ root: "ListBucketResult", content: output }),
   ListParts: ({ Parts, ...rest }) => ({ root: "ListPartsResult", content: { ...rest, Part: Parts } }),
@@ -330,7 +340,9 @@ function headersOf(operation: string, output: Properties): Record<string, string
   for (const [member, value] of Object.entries(output)) {
     const header = HEADER_OF[member];
     // Operations that answer with XML say the rest there.
-    const inBody = XML_OUTPUTS[operation] && !/^x-amz-(server-side-encryption|expiration|checksum-(algorithm|type))$/.test(header ?? "");
+    const inBody =
+      XML_OUTPUTS[operation] &&
+      !/^x-amz-(server-side-encryption|expiration|version-id|copy-source-version-id|checksum-(algorithm|type))$/.test(header ?? "");
     if (!header || value === undefined || inBody) continue;
     headers[header] = member === "LastModified" ? httpDate(value) : String(value);
   }

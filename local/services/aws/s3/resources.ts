@@ -68,11 +68,20 @@ export function bucketResources(storage: Storage): Record<string, ResourceType> 
         rules: rules.map((rule: Properties) => ({ blockedEncryptionTypes: [], bucketKeyEnabled: false, ...rule })),
       }),
     }),
+    "aws:s3/bucketVersioning:BucketVersioning": satellite(storage, {
+      inputs: ["versioningConfiguration.status"],
+      configuration: ({ versioningConfiguration }) => ({
+        versioning: oneOf("versioningConfiguration.status", versioningConfiguration?.status, ["Enabled", "Suspended"]) as "Enabled",
+      }),
+      // S3 cannot go back to a bucket that never kept versions.
+      without: { versioning: "Suspended" },
+    }),
     "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration": satellite(storage, {
       inputs: [
-        ...["id", "status", "prefix", "filter", "expiration.days", "expiration.date", "abortIncompleteMultipartUpload"].map(
+        ...["id", "status", "prefix", "filter", "abortIncompleteMultipartUpload", "noncurrentVersionExpiration.noncurrentDays"].map(
           (input) => `rules[].${input}`,
         ),
+        ...["days", "date", "expiredObjectDeleteMarker"].map((input) => `rules[].expiration.${input}`),
       ],
       configuration: ({ rules = [] }) => ({ lifecycle: rules.map(lifecycleRule) }),
       without: { lifecycle: undefined },
@@ -161,7 +170,7 @@ interface Satellite {
   /** What it puts on the bucket. @throws CloudError for what S3 would refuse */
   configuration(inputs: Properties): BucketConfiguration | { [Member in keyof BucketConfiguration]: undefined };
   /** What is left when it goes. */
-  without: { [Member in keyof BucketConfiguration]: undefined };
+  without: { [Member in keyof BucketConfiguration]: BucketConfiguration[Member] | undefined };
   /** Beyond the inputs. */
   outputs?(inputs: Properties): Properties;
 }
@@ -208,7 +217,7 @@ const accessBlock = (inputs: Properties): PublicAccessBlock => ({
 });
 
 function lifecycleRule(rule: Properties): LifecycleRule {
-  const { id, status, prefix, filter = {}, expiration, abortIncompleteMultipartUpload } = rule;
+  const { id, status, prefix, filter = {}, expiration, abortIncompleteMultipartUpload, noncurrentVersionExpiration } = rule;
   oneOf(`status of the lifecycle rule "${id}"`, status, ["Disabled", "Enabled"]);
   const { and = {}, tag } = filter as Properties;
   const tags = { ...and.tags, ...(tag && { [tag.key]: tag.value }) };
@@ -224,7 +233,11 @@ function lifecycleRule(rule: Properties): LifecycleRule {
     "abortIncompleteMultipartUpload.daysAfterInitiation",
     abortIncompleteMultipartUpload?.daysAfterInitiation,
   );
-  if (days === undefined && !expiration?.date && abortUploadsAfter === undefined)
+  const replacedExpireAfter = wholeDays(id, "noncurrentVersionExpiration.noncurrentDays", noncurrentVersionExpiration?.noncurrentDays);
+  const expiresMarks = expiration?.expiredObjectDeleteMarker === true;
+  if (expiresMarks && (days !== undefined || expiration.date))
+    throw new CloudError("MalformedXML", `The lifecycle rule "${id}" has both expiration.expiredObjectDeleteMarker and days or a date.`);
+  if (days === undefined && !expiration?.date && !expiresMarks && abortUploadsAfter === undefined && replacedExpireAfter === undefined)
     throw new CloudError("InvalidRequest", `At least one action needs to be specified in the lifecycle rule "${id}".`);
   if (days !== undefined && expiration.date)
     throw new CloudError("MalformedXML", `The lifecycle rule "${id}" has both expiration.days and expiration.date.`);
@@ -233,6 +246,8 @@ function lifecycleRule(rule: Properties): LifecycleRule {
     enabled: status === "Enabled",
     filter: Object.fromEntries(Object.entries(members).filter(([, value]) => value !== undefined && value !== null)),
     ...(days !== undefined ? { expiration: { days } } : expiration?.date && { expiration: { date: expiration.date } }),
+    ...(expiresMarks && { expiresMarks }),
+    ...(replacedExpireAfter !== undefined && { replacedExpireAfter }),
     ...(abortUploadsAfter !== undefined && { abortUploadsAfter }),
   };
 }

@@ -1,8 +1,9 @@
 import { randomBytes } from "node:crypto";
 import type { Cloud } from "../../../kernel/cloud.js";
 import { CloudError, type Principal } from "../../../kernel/service.js";
-import { accessDenied, noSuchBucket } from "./errors.js";
-import { abandoned, expiry } from "./lifecycle.js";
+import { accessDenied, invalidArgument, noSuchBucket, noSuchVersion } from "./errors.js";
+import type { Version } from "./history.js";
+import { abandoned, expiry, outlived } from "./lifecycle.js";
 import { type Bucket, type Description, type Staged, Store, type StoredObject } from "./store.js";
 
 /** Who did something to an object, as its event tells. */
@@ -80,6 +81,12 @@ export class Storage {
       const { lifecycle } = this.bucket(name).configuration;
       if (!lifecycle) continue;
       for (const object of [...this.store.objects(name)]) this.object(name, object.key);
+      for (const key of this.store.replacedKeys(name)) {
+        const by = { ...LIFECYCLE, requestId: newRequestId() };
+        for (const version of outlived(this.store.versions(name, key), lifecycle, this.cloud.now())) this.removeVersion(name, version, by);
+        // The mark that hid the last of them.
+        for (const mark of outlived(this.store.versions(name, key), lifecycle, this.cloud.now())) this.removeVersion(name, mark, by);
+      }
       for (const upload of this.store.uploads(name))
         if (abandoned(upload, lifecycle, this.cloud.now())) void this.store.endUpload(name, upload.id);
     }
@@ -97,16 +104,39 @@ export class Storage {
     const object = this.store.commit(bucket, key, staged, description, (existing) =>
       allowed?.(existing && this.#hasExpired(bucket, existing) ? undefined : existing),
     );
-    this.#publish(bucket, "Object Created", { key, size: object.size, etag: object.etag, sequencer: object.sequencer }, cause);
+    const { size, etag, sequencer } = object;
+    this.#publish(bucket, "Object Created", { key, size, etag, ...named(object), sequencer }, cause);
     return object;
   }
 
-  /** Deletes an object. Deleting what is not there does nothing, and tells nobody. */
-  remove(bucket: string, key: string, cause: Cause, allowed?: (existing: StoredObject | undefined) => void): void {
+  /**
+   * Deletes an object. Deleting what is not there does nothing, and tells nobody; but a bucket that keeps versions marks the deletion always.
+   *
+   * @returns the mark
+   */
+  remove(bucket: string, key: string, cause: Cause, allowed?: (existing: StoredObject | undefined) => void): Version | undefined {
     const gone = this.store.remove(bucket, key, allowed);
-    if (!gone) return;
-    const { removed, sequencer } = gone;
-    this.#publish(bucket, "Object Deleted", { key, etag: removed.etag, sequencer }, cause, { "deletion-type": "Permanently Deleted" });
+    if (!gone) return undefined;
+    const { sequencer, mark } = gone;
+    if (mark)
+      this.#publish(bucket, "Object Deleted", { key, ...named(mark), sequencer }, cause, { "deletion-type": "Delete Marker Created" });
+    else this.#publish(bucket, "Object Deleted", { key, etag: gone.removed.etag, sequencer }, cause, PERMANENTLY);
+    return mark;
+  }
+
+  /** Removes one version, or the mark of a deletion, for good. */
+  removeVersion(bucket: string, version: Version, cause: Cause): void {
+    const { sequencer } = this.store.removeVersion(bucket, version);
+    const etag = version.isDeletion ? {} : { etag: version.etag };
+    this.#publish(bucket, "Object Deleted", { key: version.key, ...etag, ...named(version), sequencer }, cause, PERMANENTLY);
+  }
+
+  /** What a key is, or was when it had this version id (`"null"` is the one that has none). @throws CloudError InvalidArgument, NoSuchVersion */
+  version(bucket: string, key: string, id: string): Version {
+    if (!/^(null|[\w-]{32})$/.test(id)) throw invalidArgument("Invalid version id specified", "versionId", id);
+    const version = this.store.versions(bucket, key).find(({ versionId = "null" }) => versionId === id);
+    if (!version) throw noSuchVersion(key, id);
+    return version;
   }
 
   /** Tells the event bus, if the bucket's notification configuration says so. */
@@ -141,6 +171,11 @@ export class Storage {
     return goes !== undefined && goes.at <= this.cloud.now().getTime();
   }
 }
+
+/** Its id, in a bucket that has ever kept versions. */
+const named = ({ versionId }: Version) => (versionId === undefined ? {} : { "version-id": versionId });
+
+const PERMANENTLY = { "deletion-type": "Permanently Deleted" };
 
 const newRequestId = (): string => randomBytes(8).toString("hex").toUpperCase();
 

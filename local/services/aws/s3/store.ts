@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { createHash, randomBytes } from "node:crypto";
 import { closeSync, mkdirSync, openSync, read, readdirSync, rmSync, unlinkSync, writeFileSync } from "node:fs";
 import { appendFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -7,6 +7,7 @@ import type { PolicyDocument } from "../../../kernel/service.js";
 import type { CorsRule } from "./cors.js";
 import { noSuchBucket } from "./errors.js";
 import { discard, readJson, uniqueName, writeJson } from "./files.js";
+import { type DeletionMark, History, type Version } from "./history.js";
 import type { LifecycleRule } from "./lifecycle.js";
 import { Sequencer } from "./sequencer.js";
 
@@ -20,6 +21,8 @@ export interface BucketConfiguration {
   lifecycle?: LifecycleRule[];
   cors?: CorsRule[];
   eventBridge?: boolean;
+  /** Absent: it never was enabled. Suspended: what versions there are stay, and no further ones are made. */
+  versioning?: "Enabled" | "Suspended";
 }
 
 export interface PublicAccessBlock {
@@ -49,6 +52,8 @@ export interface Description {
 
 export interface StoredObject extends Description {
   key: string;
+  /** Absent: the `null` version, as written to a bucket that makes none. */
+  versionId?: string;
   /** Bytes. */
   size: number;
   /** Without quotes. */
@@ -92,6 +97,7 @@ interface Shelf {
   /** In S3's order; made when asked for. */
   sorted: string[] | undefined;
   uploads: Map<string, { upload: Upload; parts: Map<number, Part> }>;
+  history: History;
 }
 
 const readAt = promisify(read);
@@ -108,6 +114,7 @@ const readAt = promisify(read);
  *              objects/SHA256(key).json
  *              content/RANDOM
  *              uploads/ID/upload.json, NUMBER.json
+ *              versions/SHA256(version key).json
  * ```
  */
 export class Store {
@@ -139,7 +146,8 @@ export class Store {
     for (const part of ["objects", "content", "uploads"]) mkdirSync(join(folder, part), { recursive: true });
     const bucket: Bucket = { name, createdAt: this.now().toISOString(), configuration: {} };
     writeJson(join(folder, "bucket.json"), bucket);
-    this.#shelves.set(name, { bucket, folder, objects: new Map(), sorted: undefined, uploads: new Map() });
+    const history = new History(join(folder, "versions"));
+    this.#shelves.set(name, { bucket, folder, objects: new Map(), sorted: undefined, uploads: new Map(), history });
     return bucket;
   }
 
@@ -170,8 +178,28 @@ export class Store {
     return this.#shelf(bucket).objects.values();
   }
 
+  /** With versions that were, and marks of deletions. */
   count(bucket: string): number {
-    return this.#shelf(bucket).objects.size;
+    const { objects, history } = this.#shelf(bucket);
+    return objects.size + history.all().length;
+  }
+
+  /** What a key is and was, newest first. */
+  versions(bucket: string, key: string): readonly Version[] {
+    const { objects, history } = this.#shelf(bucket);
+    const current = objects.get(key);
+    return [...(current ? [current] : []), ...history.of(key)];
+  }
+
+  /** Keys that were something else before. */
+  replacedKeys(bucket: string): string[] {
+    return [
+      ...new Set(
+        this.#shelf(bucket)
+          .history.all()
+          .map(({ key }) => key),
+      ),
+    ];
   }
 
   /** Keys in the order of their UTF-8 bytes. */
@@ -213,19 +241,23 @@ export class Store {
       void this.unstage(bucket, staged);
       throw error;
     }
+    const { versioning } = shelf.bucket.configuration;
     const object: StoredObject = {
       ...description,
       key,
+      ...(versioning === "Enabled" && { versionId: newVersionId() }),
       size: staged.size,
       etag: staged.etag ?? staged.md5,
       modifiedAt: this.now().toISOString(),
       sequencer: this.#sequencer.next(),
       content: staged.content,
     };
+    const kept = existing !== undefined && this.#keep(shelf, existing);
     writeJson(this.#descriptionPath(shelf, key), object);
     shelf.objects.set(key, object);
-    if (existing) void discard(this.#contentPath(bucket, existing.content));
-    else shelf.sorted = undefined;
+    if (existing && !kept) void discard(this.#contentPath(bucket, existing.content));
+    if (!existing) shelf.sorted = undefined;
+    if (versioning === "Suspended") this.#forgetNull(shelf, key);
     return object;
   }
 
@@ -239,21 +271,72 @@ export class Store {
     shelf.objects.set(key, object);
   }
 
-  /** `undefined` when there was no such object. */
+  /** Of a bucket that keeps versions: marked as deleted, whether it was there or not. `undefined` when there was nothing to do. */
   remove(
     bucket: string,
     key: string,
     allowed: (existing: StoredObject | undefined) => void = () => undefined,
-  ): { removed: StoredObject; sequencer: string } | undefined {
+  ): { removed: StoredObject; sequencer: string; mark?: never } | { mark: DeletionMark; sequencer: string } | undefined {
     const shelf = this.#shelf(bucket);
-    const removed = shelf.objects.get(key);
-    allowed(removed);
-    if (!removed) return undefined;
+    const { versioning } = shelf.bucket.configuration;
+    const existing = shelf.objects.get(key);
+    allowed(existing);
+    if (!versioning) {
+      if (!existing) return undefined;
+      this.#take(shelf, existing);
+      void discard(this.#contentPath(bucket, existing.content));
+      return { removed: existing, sequencer: this.#sequencer.next() };
+    }
+    const kept = existing !== undefined && this.#keep(shelf, existing);
+    if (versioning === "Suspended") this.#forgetNull(shelf, key);
+    const sequencer = this.#sequencer.next();
+    const versionId = versioning === "Enabled" ? { versionId: newVersionId() } : {};
+    const mark: DeletionMark = { key, ...versionId, modifiedAt: this.now().toISOString(), sequencer, isDeletion: true };
+    shelf.history.add(mark);
+    if (existing) this.#take(shelf, existing);
+    if (existing && !kept) void discard(this.#contentPath(bucket, existing.content));
+    return { mark, sequencer };
+  }
+
+  /** Removes one version for good. What is the newest then is what is there: an object, or nothing where that is the mark of a deletion. */
+  removeVersion(bucket: string, version: Version): { sequencer: string } {
+    const shelf = this.#shelf(bucket);
+    const { key } = version;
+    const current = shelf.objects.get(key);
+    if (current === version) this.#take(shelf, current);
+    else shelf.history.remove(version);
+    if (!version.isDeletion) void discard(this.#contentPath(bucket, version.content));
+    const [newest] = shelf.objects.has(key) ? [] : shelf.history.of(key);
+    if (newest && !newest.isDeletion) {
+      writeJson(this.#descriptionPath(shelf, key), newest);
+      shelf.objects.set(key, newest);
+      shelf.history.remove(newest);
+      shelf.sorted = undefined;
+    }
+    return { sequencer: this.#sequencer.next() };
+  }
+
+  /** Whether what is replaced becomes a version. */
+  #keep(shelf: Shelf, existing: StoredObject): boolean {
+    const { versioning } = shelf.bucket.configuration;
+    if (versioning !== "Enabled" && (versioning === undefined || existing.versionId === undefined)) return false;
+    shelf.history.add(existing);
+    return true;
+  }
+
+  /** There is one version at most that has no id. */
+  #forgetNull(shelf: Shelf, key: string): void {
+    const version = shelf.history.of(key).find(({ versionId }) => versionId === undefined);
+    if (!version) return;
+    shelf.history.remove(version);
+    if (!version.isDeletion) void discard(this.#contentPath(shelf.bucket.name, version.content));
+  }
+
+  /** From now on it is not there. */
+  #take(shelf: Shelf, { key }: StoredObject): void {
     unlinkSync(this.#descriptionPath(shelf, key));
     shelf.objects.delete(key);
     shelf.sorted = undefined;
-    void discard(this.#contentPath(bucket, removed.content));
-    return { removed, sequencer: this.#sequencer.next() };
   }
 
   /** Bytes `start` to `end` (exclusive) of exactly the version that `object` describes, provided that it was looked up in this very tick. */
@@ -335,6 +418,14 @@ export class Store {
     for (const part of parts) await discard(this.#contentPath(bucket, part.content));
   }
 
+  /** Killed while it was becoming a version: either its deletion is marked already, or it is still what is there. */
+  #settle(shelf: Shelf, object: StoredObject): void {
+    const [newest] = shelf.history.of(object.key);
+    const version = shelf.history.of(object.key).find(({ versionId }) => versionId === object.versionId);
+    if (newest?.isDeletion && newest.sequencer > object.sequencer) this.#take(shelf, object);
+    else if (version && !version.isDeletion) shelf.history.remove(version);
+  }
+
   #shelf(bucket: string): Shelf {
     const shelf = this.#shelves.get(bucket);
     if (!shelf) throw noSuchBucket(bucket);
@@ -355,14 +446,16 @@ export class Store {
       rmSync(folder, { recursive: true, force: true });
       return;
     }
-    const shelf: Shelf = { bucket, folder, objects: new Map(), sorted: undefined, uploads: new Map() };
+    const history = new History(join(folder, "versions"));
+    const shelf: Shelf = { bucket, folder, objects: new Map(), sorted: undefined, uploads: new Map(), history };
     this.#shelves.set(name, shelf);
-    const named = new Set<string>();
+    const named = new Set(history.all().flatMap((version) => (version.isDeletion ? [] : [version.content])));
     for (const file of complete(join(folder, "objects"))) {
       const object = readJson<StoredObject>(join(folder, "objects", file));
       if (!object) continue;
       shelf.objects.set(object.key, object);
       named.add(object.content);
+      this.#settle(shelf, object);
     }
     for (const id of readdirSync(join(folder, "uploads"))) {
       const upload = readJson<Upload>(join(folder, "uploads", id, "upload.json"));
@@ -383,6 +476,8 @@ export class Store {
     for (const content of readdirSync(join(folder, "content"))) if (!named.has(content)) unlinkSync(join(folder, "content", content));
   }
 }
+
+const newVersionId = (): string => randomBytes(24).toString("base64url");
 
 /** JSON files that were written to their end; what was not is removed. */
 function complete(folder: string): string[] {

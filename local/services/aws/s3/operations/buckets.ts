@@ -125,6 +125,46 @@ export function bucketOperations(storage: Storage): Record<string, Operation> {
         return { ...common, Marker: encode(marker), ...(page.next && input.Delimiter && { NextMarker: encode(page.next.key) }) };
       },
     },
+    GetBucketVersioning: {
+      needs: (input) => onBucket("GetBucketVersioning", input),
+      async handle({ Bucket }) {
+        const { versioning } = storage.bucket(Bucket).configuration;
+        return versioning ? { Status: versioning } : {};
+      },
+    },
+    /** All on one page, as long as that is one. */
+    ListObjectVersions: {
+      needs: (input) => onBucket("ListBucketVersions", input, { ...(input.Prefix !== undefined && { "s3:prefix": String(input.Prefix) }) }),
+      async handle(input, { principal }) {
+        const { Bucket, Prefix = "" } = input;
+        storage.bucketFor(Bucket, principal);
+        for (const name of ["Delimiter", "KeyMarker", "VersionIdMarker", "EncodingType"])
+          if (input[name] && !(name === "EncodingType" && input[name] === "url")) throw notImplemented(`${name} of ListObjectVersions`);
+        storage.expire(Bucket);
+        const encode = input.EncodingType === "url" ? encodeKey : (key: string) => key;
+        const keys = [...new Set([...storage.store.keys(Bucket), ...storage.store.replacedKeys(Bucket)])];
+        const found = keys
+          .filter((key) => key.startsWith(Prefix))
+          .sort(compare)
+          .flatMap((key) => storage.store.versions(Bucket, key).map((version, index) => ({ version, IsLatest: index === 0 })));
+        if (found.length > wholeNumber(input.MaxKeys, "max-keys", LISTING)) throw notImplemented("a second page of ListObjectVersions");
+        const common = ({ version: { key, versionId = "null", modifiedAt }, IsLatest }: (typeof found)[number]) => ({
+          Key: encode(key),
+          VersionId: versionId,
+          IsLatest,
+          LastModified: modifiedAt,
+        });
+        return {
+          Name: Bucket,
+          Prefix: encode(Prefix),
+          ...(input.EncodingType && { EncodingType: input.EncodingType }),
+          MaxKeys: PAGE,
+          IsTruncated: false,
+          Versions: found.flatMap((each) => (each.version.isDeletion ? [] : [{ ...line(each.version), ...common(each) }])),
+          DeleteMarkers: found.filter(({ version }) => version.isDeletion).map(common),
+        };
+      },
+    },
     ListMultipartUploads: {
       needs: (input) => onBucket("ListBucketMultipartUploads", input),
       async handle({ Bucket, Prefix = "" }, { principal }) {

@@ -1,7 +1,7 @@
 import type { CallContext, Operation, Permission, Properties } from "../../../../kernel/service.js";
 import { CloudError } from "../../../../kernel/service.js";
 import { CHECKSUM_MEMBERS, verifyBody } from "../checksums.js";
-import { invalidRequest, malformedXml, noSuchKey } from "../errors.js";
+import { invalidRequest, malformedXml, noSuchKey, notImplemented } from "../errors.js";
 import {
   checkSupported,
   checkTags,
@@ -22,9 +22,12 @@ const DELETE_LIMIT = 1_000;
 
 /** Reading, writing, copying and deleting of objects, and their tags. */
 export function objectOperations(storage: Storage): Record<string, Operation> {
-  const permission = (action: string, { Bucket, Key }: Properties, context?: Record<string, string>): Permission => {
+  const permission = (action: string, { Bucket, Key, VersionId }: Properties, context?: Record<string, string>): Permission => {
     storage.bucket(Bucket);
-    return { action: `s3:${action}`, resource: storage.arn(Bucket, Key), ...(context && { context }) };
+    // To see, tag or delete a version by its id is a permission of its own.
+    const of = VersionId === undefined ? action : action.replace(/^(GetObject|DeleteObject|PutObject)(?=$|Tagging)/, "$1Version");
+    const told = { ...context, ...(VersionId !== undefined && { "s3:VersionId": String(VersionId) }) };
+    return { action: `s3:${of}`, resource: storage.arn(Bucket, Key), ...(Object.keys(told).length > 0 && { context: told }) };
   };
   /** Whoever may not list a bucket is not told either that a key is missing. */
   const knowing = (bucket: string, key: string): Permission[] =>
@@ -35,9 +38,26 @@ export function objectOperations(storage: Storage): Record<string, Operation> {
     ...(input.Tagging === undefined ? [] : [permission("PutObjectTagging", input, writeContext(input))]),
     ...(input.IfMatch === undefined ? [] : [permission("GetObject", input)]),
   ];
-  const existing = ({ Bucket, Key }: Properties): StoredObject => {
+  const existing = ({ Bucket, Key, VersionId }: Properties): StoredObject => {
+    if (VersionId !== undefined) {
+      const version = storage.version(Bucket, Key, String(VersionId));
+      if (version.isDeletion)
+        throw new CloudError("MethodNotAllowed", "The specified method is not allowed against this resource.", 405, {
+          headers: { "x-amz-delete-marker": "true", "x-amz-version-id": VersionId },
+        });
+      return version;
+    }
     const object = storage.object(Bucket, Key);
-    if (!object) throw noSuchKey(Key);
+    if (object) return object;
+    const [mark] = storage.store.versions(Bucket, Key);
+    const headers = { "x-amz-delete-marker": "true", "x-amz-version-id": mark?.versionId ?? "null" };
+    const error = noSuchKey(Key);
+    throw mark ? new CloudError(error.code, error.message, error.status, { ...error.details, headers }) : error;
+  };
+  /** What is said of an object can be changed of the newest version only. */
+  const newest = (input: Properties): StoredObject => {
+    const object = existing(input);
+    if (storage.object(input.Bucket, input.Key) !== object) throw notImplemented("tags of a version that has been replaced");
     return object;
   };
 
@@ -95,7 +115,7 @@ export function objectOperations(storage: Storage): Record<string, Operation> {
     CopyObject: {
       needs(input) {
         const source = parseCopySource(input.CopySource);
-        const from = { Bucket: source.bucket, Key: source.key };
+        const from = { Bucket: source.bucket, Key: source.key, ...(source.version !== undefined && { VersionId: source.version }) };
         const copiesTags =
           input.TaggingDirective !== "REPLACE" && Object.keys(storage.object(source.bucket, source.key)?.tags ?? {}).length > 0;
         return [
@@ -111,10 +131,11 @@ export function objectOperations(storage: Storage): Record<string, Operation> {
         const bucket = storage.bucketFor(Bucket, context.principal);
         checkKey(Key);
         const allowed = checkWrite(Key, input);
-        const source = existing({ Bucket: from.bucket, Key: from.key });
+        const { version } = from;
+        const source = existing({ Bucket: from.bucket, Key: from.key, ...(version !== undefined && { VersionId: version }) });
         checkCopySource(source, input);
         const replaces = input.MetadataDirective === "REPLACE";
-        if (from.bucket === Bucket && from.key === Key && !replaces)
+        if (from.bucket === Bucket && from.key === Key && version === undefined && !replaces)
           throw invalidRequest(
             "This copy request is illegal because it is trying to copy an object to itself without changing the object's metadata, " +
               "storage class, website redirect location or encryption attributes.",
@@ -124,15 +145,29 @@ export function objectOperations(storage: Storage): Record<string, Operation> {
         const checksums = source.checksums.ChecksumType === "COMPOSITE" ? {} : source.checksums;
         const staged = await storage.store.stage(Bucket, await storage.store.read(from.bucket, source));
         const object = storage.put(Bucket, Key, staged, { headers, metadata, tags, checksums }, causeOf(context, "CopyObject"), allowed);
-        return { CopyObjectResult: { ETag: `"${object.etag}"`, LastModified: object.modifiedAt, ...checksums }, ...stored(object, bucket) };
+        return {
+          CopyObjectResult: { ETag: `"${object.etag}"`, LastModified: object.modifiedAt, ...checksums },
+          ...(version !== undefined && { CopySourceVersionId: version }),
+          ...stored(object, bucket),
+        };
       },
     },
     DeleteObject: {
       needs: (input) => [permission("DeleteObject", input), ...(input.IfMatch === undefined ? [] : [permission("GetObject", input)])],
       async handle(input, context) {
-        storage.bucketFor(input.Bucket, context.principal);
-        storage.remove(input.Bucket, input.Key, causeOf(context, "DeleteObject"), checkWrite(input.Key, { IfMatch: input.IfMatch }));
-        return {};
+        const { Bucket, Key, VersionId, IfMatch } = input;
+        storage.bucketFor(Bucket, context.principal);
+        const cause = causeOf(context, "DeleteObject");
+        if (VersionId === undefined) {
+          const mark = storage.remove(Bucket, Key, cause, checkWrite(Key, { IfMatch }));
+          return mark ? { DeleteMarker: true, VersionId: mark.versionId ?? "null" } : {};
+        }
+        const { versioning } = storage.bucket(Bucket).configuration;
+        if (!versioning && VersionId === "null") storage.remove(Bucket, Key, cause, checkWrite(Key, { IfMatch }));
+        if (!versioning) return {};
+        const version = storage.store.versions(Bucket, Key).find(({ versionId = "null" }) => versionId === VersionId);
+        if (version) storage.removeVersion(Bucket, version, cause);
+        return { VersionId, ...(version?.isDeletion && { DeleteMarker: true }) };
       },
     },
     DeleteObjects: {
@@ -154,8 +189,15 @@ export function objectOperations(storage: Storage): Record<string, Operation> {
           if (typeof Key !== "string" || Key === "") throw malformedXml();
           const one = { Bucket: input.Bucket, Key, ...(VersionId && { VersionId }), ...(ETag && { IfMatch: ETag }) };
           try {
-            await cloud.call({ service: "s3", operation: "DeleteObject", input: one, as: principal });
-            Deleted.push({ Key });
+            const { DeleteMarker, VersionId: id } = await cloud.call({
+              service: "s3",
+              operation: "DeleteObject",
+              input: one,
+              as: principal,
+            });
+            // Of a deletion that was marked, the id is the mark's; of a version that is gone, its own.
+            const marked = DeleteMarker && { DeleteMarker, DeleteMarkerVersionId: id };
+            Deleted.push({ Key, ...(VersionId && { VersionId }), ...marked });
           } catch (error) {
             if (!(error instanceof CloudError)) throw error;
             Errors.push({ Key, Code: error.code, Message: error.message });
@@ -177,7 +219,7 @@ export function objectOperations(storage: Storage): Record<string, Operation> {
         storage.bucketFor(input.Bucket, principal);
         if (input.Body !== undefined) await verifyBody(input.Body, input);
         const tags = checkTags(input.Tagging?.TagSet ?? []);
-        storage.store.describe(input.Bucket, existing(input).key, { tags });
+        storage.store.describe(input.Bucket, newest(input).key, { tags });
         return {};
       },
     },
@@ -185,7 +227,7 @@ export function objectOperations(storage: Storage): Record<string, Operation> {
       needs: (input) => reading("DeleteObjectTagging", input),
       async handle(input, { principal }) {
         storage.bucketFor(input.Bucket, principal);
-        storage.store.describe(input.Bucket, existing(input).key, { tags: {} });
+        storage.store.describe(input.Bucket, newest(input).key, { tags: {} });
         return {};
       },
     },

@@ -337,7 +337,7 @@ describe("S3 objects", () => {
     assert.equal((await refusal(put("x", "x", { ServerSideEncryption: "aws:kms" }))).name, "NotImplemented");
     assert.equal((await refusal(put("x", "x", { StorageClass: "GLACIER" }))).name, "NotImplemented");
     assert.equal((await refusal(put("x", "x", { ACL: "public-read" }))).name, "AccessControlListNotSupported");
-    assert.equal((await refusal(get("alphabet", { VersionId: "v1" }))).name, "NotImplemented");
+    assert.equal((await refusal(get("alphabet", { VersionId: "v1" }))).name, "InvalidArgument");
     assert.equal((await refusal(get("alphabet", { PartNumber: 1 }))).name, "NotImplemented");
   });
 
