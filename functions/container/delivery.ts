@@ -3,6 +3,8 @@ import { decoded } from "../azure/queue-message.js";
 
 /** Milliseconds before another renewal is tried when one has failed. */
 const RENEW_AGAIN = 1_000;
+/** Milliseconds that the queue has to answer at most: the SDK itself waits for ever, and whatever comes next would wait for that. */
+const ANSWER = 30_000;
 
 /** A message of the queue that this process has received: out of everybody else's sight as long as it is renewed. */
 export class Delivery {
@@ -48,12 +50,12 @@ export class Delivery {
 
   /** Deletes the message, as all is done. @returns whether it was held until then. */
   complete(): Promise<boolean> {
-    return this.settle(() => this.queue.deleteMessage(this.item.messageId, this.receipt));
+    return this.settle((options) => this.queue.deleteMessage(this.item.messageId, this.receipt, options));
   }
 
   /** Lets others see the message again after some seconds. @returns whether it was held until then. */
   release(seconds: number): Promise<boolean> {
-    return this.settle(() => this.queue.updateMessage(this.item.messageId, this.receipt, undefined, seconds));
+    return this.settle((options) => this.queue.updateMessage(this.item.messageId, this.receipt, undefined, seconds, options));
   }
 
   /** Renews nothing any more: what has not been settled comes again by itself. */
@@ -62,13 +64,13 @@ export class Delivery {
     if (this.state === "open") this.state = "lost";
   }
 
-  private settle(work: () => Promise<unknown>): Promise<boolean> {
+  private settle(work: (options: { abortSignal: AbortSignal }) => Promise<unknown>): Promise<boolean> {
     return this.next(async () => {
       if (this.state !== "open") return false;
       clearTimeout(this.timer);
       this.state = "settled";
       try {
-        await work();
+        await work(this.bounded);
         return true;
       } catch (error) {
         if (!isRefused(error)) throw error;
@@ -86,7 +88,8 @@ export class Delivery {
     if (this.state !== "open") return;
     const since = Date.now();
     try {
-      const { popReceipt } = await this.queue.updateMessage(this.item.messageId, this.receipt, undefined, this.visibility);
+      const { messageId } = this.item;
+      const { popReceipt } = await this.queue.updateMessage(messageId, this.receipt, undefined, this.visibility, this.bounded);
       if (popReceipt === undefined) throw new Error("The renewed message has no receipt.");
       this.receipt = popReceipt;
       this.until = since + this.visibility * 1_000;
@@ -96,6 +99,11 @@ export class Delivery {
       if (isRefused(error)) this.state = "lost";
       else this.renewIn(RENEW_AGAIN);
     }
+  }
+
+  /** So that there is time for another renewal when one is not answered. */
+  private get bounded(): { abortSignal: AbortSignal } {
+    return { abortSignal: AbortSignal.timeout(Math.min(ANSWER, Math.floor((this.visibility * 1_000) / 3))) };
   }
 
   private next<Result>(work: () => Promise<Result>): Promise<Result> {

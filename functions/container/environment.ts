@@ -19,8 +19,12 @@ const VARIABLES = {
   CONCURRENCY: z.coerce.number().int().min(1).max(32).default(2),
   /** Seconds that a message is out of others' sight, and back in it when its processor dies; renewed at a third. */
   VISIBILITY_SECONDS: z.coerce.number().int().min(3).max(3_600).default(120),
-  /** Deliveries of a message after which it is parked. */
-  MAX_ATTEMPTS: z.coerce.number().int().min(1).max(100).default(5),
+  /** Seconds that one delivery of a message may take, after which its processor is to be started anew. */
+  DEADLINE_SECONDS: z.coerce.number().min(1).max(3_600).default(300),
+  /** Deliveries of a message after which it is parked: with the seconds between them, what is away for some four minutes is waited for. */
+  MAX_ATTEMPTS: z.coerce.number().int().min(1).max(100).default(8),
+  /** Seconds after which a message is tried again that has failed once; twice as many each time, up to 60. */
+  RETRY_SECONDS: z.coerce.number().min(0).max(60).default(5),
   /** Seconds between two looks for images that got lost. */
   SWEEP_SECONDS: z.coerce.number().min(1).max(3_600).default(300),
   /** The storage account by its key, where there is no identity: Azurite. */

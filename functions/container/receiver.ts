@@ -9,6 +9,8 @@ export interface ReceiverOptions {
   concurrency: number;
   /** Seconds that a message is out of others' sight; renewed while it is worked on. */
   visibility: number;
+  /** Seconds that one delivery may take. One that takes longer is given back, and the process is to be started anew: what hangs keeps its place. */
+  deadline: number;
   /** Settles the delivery. What it throws is logged, and the message comes again. */
   handle(delivery: Delivery): Promise<void>;
 }
@@ -17,10 +19,14 @@ export interface ReceiverOptions {
 const IDLE = { first: 100, most: 1_000 };
 /** Milliseconds after which the loop turns at the latest, so that it can be seen to live. */
 const BEAT = 5_000;
+/** Seconds after which somebody else may try what has taken too long here. */
+const AFTER_DEADLINE = 60;
 
 /** Receives messages of a queue in batches, as many as there is room for, and works on them at the same time. */
 export class Receiver {
   private readonly working = new Map<Delivery, Promise<void>>();
+  /** Of these, those that have not ended in time. */
+  private readonly late = new Set<Delivery>();
   private loop: Promise<void> | undefined;
   private stopping = false;
   private wake = () => {};
@@ -32,6 +38,11 @@ export class Receiver {
   /** Deliveries that are worked on. */
   get inFlight(): number {
     return this.working.size;
+  }
+
+  /** Deliveries that have taken too long, and are still not done. */
+  get overdue(): number {
+    return this.late.size;
   }
 
   start(): void {
@@ -50,11 +61,11 @@ export class Receiver {
     await this.loop;
     const patience = new AbortController();
     await Promise.race([
-      Promise.allSettled(this.working.values()),
+      Promise.allSettled([...this.working].filter(([delivery]) => !this.late.has(delivery)).map(([, work]) => work)),
       pause(Math.max(0, end - Date.now()), undefined, { signal: patience.signal }).catch(() => {}),
     ]);
     patience.abort();
-    const unfinished = [...this.working.keys()];
+    const unfinished = [...this.working.keys()].filter((delivery) => !this.late.has(delivery));
     if (unfinished.length > 0) log("warn", "giving back what is not done in time", { messages: unfinished.map(({ id }) => id) });
     await Promise.allSettled(unfinished.map((delivery) => delivery.release(0)));
   }
@@ -92,15 +103,29 @@ export class Receiver {
   }
 
   private work(delivery: Delivery): void {
-    const work = this.options
-      .handle(delivery)
+    const { deadline, handle } = this.options;
+    const timer = setTimeout(() => void this.giveBack(delivery), deadline * 1_000).unref();
+    const work = handle(delivery)
       .catch((error) => log("error", "a message could not be settled", { id: delivery.id, error: shown(error) }))
       .finally(() => {
+        clearTimeout(timer);
         delivery.abandon();
         this.working.delete(delivery);
+        this.late.delete(delivery);
         this.wake();
       });
     this.working.set(delivery, work);
+  }
+
+  /** What it does from now on is nobody's: whoever receives the message next does it again. */
+  private async giveBack(delivery: Delivery): Promise<void> {
+    this.late.add(delivery);
+    const { id, attempt } = delivery;
+    log("error", "a message takes too long: another try is left to others", { id, attempt, seconds: this.options.deadline });
+    await delivery
+      .release(AFTER_DEADLINE)
+      .catch((error) => log("warn", "a message could not be given back", { id, error: shown(error) }))
+      .finally(() => delivery.abandon());
   }
 
   /** Until there is room again, the receiver is stopped, or the time is over. */

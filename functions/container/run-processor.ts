@@ -31,7 +31,9 @@ export function runProcessor(own?: Tagger): Promise<void> {
     const declared = options(
       "CONCURRENCY",
       "VISIBILITY_SECONDS",
+      "DEADLINE_SECONDS",
       "MAX_ATTEMPTS",
+      "RETRY_SECONDS",
       "SWEEP_SECONDS",
       "SHUTDOWN_GRACE_SECONDS",
       "WATCH_SECONDS",
@@ -54,9 +56,13 @@ export function runProcessor(own?: Tagger): Promise<void> {
       queue: jobs,
       concurrency: declared.CONCURRENCY,
       visibility: declared.VISIBILITY_SECONDS,
+      deadline: declared.DEADLINE_SECONDS,
       async handle(delivery) {
         const since = performance.now();
-        const { result, ...about } = await work(delivery, { ports, attempts: declared.MAX_ATTEMPTS, observer: metrics });
+        const { result, ...about } = await work(delivery, {
+          ...{ ports, observer: metrics },
+          ...{ attempts: declared.MAX_ATTEMPTS, retryAfter: declared.RETRY_SECONDS },
+        });
         const seconds = (performance.now() - since) / 1_000;
         metrics.settled(result, seconds);
         log("info", "message", {
@@ -70,8 +76,10 @@ export function runProcessor(own?: Tagger): Promise<void> {
     });
 
     let receiving = false;
-    const broken = () =>
-      receiving && Date.now() - receiver.turnedAt > STANDSTILL ? "Messages have not been received for two minutes." : undefined;
+    const broken = () => {
+      if (receiver.overdue > 0) return "A message takes longer than it may.";
+      return receiving && Date.now() - receiver.turnedAt > STANDSTILL ? "Messages have not been received for two minutes." : undefined;
+    };
     const { address, close } = await listen(probes({ readiness, registry, broken }).fetch);
     log("info", "listening", { role: "processor", address });
 

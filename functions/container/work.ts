@@ -22,11 +22,13 @@ export interface WorkOptions {
   ports: Ports;
   /** Deliveries of a message after which it is parked. */
   attempts: number;
+  /** Seconds before a message comes again that has failed once: twice as many after each attempt, up to 60. */
+  retryAfter: number;
   observer: Observer;
 }
 
-/** Seconds before a failed message comes again: twice as many after each attempt, up to the most. */
-const AGAIN = { first: 2, most: 60 };
+/** Seconds before a message comes again, at most. */
+const LONGEST_WAIT = 60;
 
 type Held = Pick<Delivery, "id" | "attempt" | "message" | "held" | "complete" | "release">;
 
@@ -47,7 +49,7 @@ export async function work(delivery: Held, options: WorkOptions): Promise<{ resu
   return { result: await settle(job, delivery, options), key: keyOf(job) };
 }
 
-async function settle(job: Job, delivery: Held, { ports, attempts, observer }: WorkOptions): Promise<Result> {
+async function settle(job: Job, delivery: Held, { ports, attempts, retryAfter, observer }: WorkOptions): Promise<Result> {
   const { id, attempt } = delivery;
   if (attempt > attempts) {
     const told = `Processing has been tried ${attempts} times, and ended without a word each time: the processor's log may say why.`;
@@ -60,7 +62,9 @@ async function settle(job: Job, delivery: Held, { ports, attempts, observer }: W
     const level = attempt < attempts ? "warn" : "error";
     log(level, "a message could not be worked on", { id, attempt, key: keyOf(job), error: shown(error) });
     if (attempt >= attempts) return give(delivery, troubleIn(error), job, ports);
-    return (await delivery.release(Math.min(AGAIN.first ** attempt, AGAIN.most))) ? "retried" : "lost";
+    // Whole seconds: the queue takes no others.
+    const wait = Math.ceil(Math.min(retryAfter * 2 ** (attempt - 1), LONGEST_WAIT));
+    return (await delivery.release(wait)) ? "retried" : "lost";
   }
 }
 
@@ -105,7 +109,7 @@ async function give(delivery: Held, trouble: Trouble, job: Job | undefined, port
     await ports.deadLetters.park({ key, event: delivery.message, error: trouble, at: ports.clock.now().toISOString() });
   } catch (error) {
     log("error", "a message could not be parked", { id: delivery.id, key, error: shown(error) });
-    return (await delivery.release(AGAIN.most)) ? "retried" : "lost";
+    return (await delivery.release(LONGEST_WAIT)) ? "retried" : "lost";
   }
   if (job && job.kind !== "deleted") {
     await recordFailure(job, delivery, ports).catch((error) =>

@@ -92,9 +92,25 @@ describe("Messages of the queue", () => {
     assert.ok(await delivery.complete());
   });
 
+  it("are renewed again when the queue has not answered at all", async () => {
+    await send("one");
+    const item = (await received(3)) ?? assert.fail();
+    let calls = 0;
+    const silent = {
+      updateMessage: (...args: Parameters<QueueClient["updateMessage"]>) =>
+        calls++ > 0
+          ? queue.updateMessage(...args)
+          : new Promise<never>((_, reject) => args[4]?.abortSignal?.addEventListener("abort", () => reject(new Error("aborted")))),
+      deleteMessage: queue.deleteMessage.bind(queue),
+    };
+    const delivery = new Delivery(silent, item, 3, Date.now());
+    await until(async () => (calls > 1 ? true : undefined));
+    assert.equal(await delivery.complete(), true);
+  });
+
   describe("are received", () => {
-    const receive = (handle: (delivery: Delivery) => Promise<void>, { concurrency = 3, visibility = 30 } = {}) => {
-      const receiver = new Receiver({ queue, concurrency, visibility, handle });
+    const receive = (handle: (delivery: Delivery) => Promise<void>, { concurrency = 3, visibility = 30, deadline = 300 } = {}) => {
+      const receiver = new Receiver({ queue, concurrency, visibility, deadline, handle });
       receiver.start();
       return receiver;
     };
@@ -148,6 +164,36 @@ describe("Messages of the queue", () => {
       await once(work, "begun");
       await receiver.stop(50);
       assert.equal((await received(1))?.dequeueCount, 2);
+    });
+
+    it("and given back when one takes too long, which is known until it ends, and does not keep the others", async () => {
+      await send("hangs", "goes on");
+      const work = new EventEmitter();
+      const held: boolean[] = [];
+      const receiver = receive(
+        async (delivery) => {
+          if (delivery.message === "hangs") await once(work, "end");
+          held.push(await delivery.complete());
+        },
+        { concurrency: 2, visibility: 3, deadline: 0.5 },
+      );
+      await until(async () => (receiver.overdue === 1 ? true : undefined));
+      assert.deepEqual(held, [true]);
+      // Longer than it was received for: nobody renews it any more, and nobody has it back at once.
+      for (const end = Date.now() + 4_000; Date.now() < end; await pause(200)) assert.equal(await received(1), undefined);
+      work.emit("end");
+      await until(async () => (receiver.overdue === 0 ? true : undefined));
+      assert.deepEqual([held, await left()], [[true, false], 1]);
+      await receiver.stop(1_000);
+    });
+
+    it("and one that hangs does not keep the process from ending", async () => {
+      await send(1);
+      const receiver = receive(() => new Promise(() => {}), { deadline: 0.1 });
+      await until(async () => (receiver.overdue === 1 ? true : undefined));
+      const since = Date.now();
+      await receiver.stop(60_000);
+      assert.ok(Date.now() - since < 5_000);
     });
 
     it("again when the work on them failed", async () => {

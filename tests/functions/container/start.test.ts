@@ -116,12 +116,12 @@ describe("A container that starts", function () {
     assert.equal(await container.end(), 0);
   });
 
-  it("gives back what it cannot end in time", async () => {
+  /** A processor that has begun with a picture which never comes; everything else is answered. */
+  const hanging = async (picture: string, environment: Environment) => {
     const blobs = new URL(azurite.environment.STORAGE_BLOB_URL);
     const asked = new EventEmitter();
-    // Passes everything on, but for one picture, which never comes.
     const proxy = createServer((incoming, outgoing) => {
-      if (incoming.method === "GET" && incoming.url?.includes("slow.jpg")) return void asked.emit("slow.jpg");
+      if (incoming.method === "GET" && incoming.url?.includes(picture)) return void asked.emit("picture");
       const { method = "GET", url = "/", headers } = incoming;
       const passed = forward({ host: blobs.hostname, port: blobs.port, method, path: url, headers }, (answer) => {
         answer.pipe(outgoing.writeHead(answer.statusCode ?? 500, answer.headers));
@@ -132,25 +132,44 @@ describe("A container that starts", function () {
       proxy.listen(0, "127.0.0.1", resolve);
     });
     const { port } = proxy.address() as AddressInfo;
-    const declared = await composed("processor", azurite);
     const container = image.run("processor.mjs", {
-      ...declared,
+      ...(await composed("processor", azurite)),
       STORAGE_BLOB_URL: `http://127.0.0.1:${port}${blobs.pathname}`,
       WATCH_SECONDS: "0.2",
-      SHUTDOWN_GRACE_SECONDS: "1",
+      ...environment,
     });
     await container.says("ready");
-    const begun = once(asked, "slow.jpg");
-    await azurite.blobs
-      .getContainerClient("rawfiles")
-      .getBlockBlobClient("slow.jpg")
-      .uploadData(await photos.jpeg(60, 40));
+    const begun = once(asked, "picture");
+    const uploads = azurite.blobs.getContainerClient("rawfiles");
+    await uploads.getBlockBlobClient(picture).uploadData(await photos.jpeg(60, 40));
     await begun;
+    const stop = async () => {
+      await uploads.deleteBlob(picture);
+      await azurite.queues.getQueueClient("jobqueue").clearMessages();
+      proxy.closeAllConnections();
+      await new Promise((resolve) => proxy.close(resolve));
+    };
+    return { container, stop };
+  };
+
+  it("gives back what it cannot end in time", async () => {
+    const { container, stop } = await hanging("slow.jpg", { SHUTDOWN_GRACE_SECONDS: "1" });
     assert.equal(await container.end(), 0);
     await container.says("giving back what is not done in time");
     const { receivedMessageItems } = await azurite.queues.getQueueClient("jobqueue").receiveMessages();
     assert.equal(receivedMessageItems[0]?.dequeueCount, 2, "somebody else has it at once");
-    proxy.closeAllConnections();
-    await new Promise((resolve) => proxy.close(resolve));
+    await stop();
+  });
+
+  it("asks to be started anew when a picture takes longer than it may, and has given it back by then", async () => {
+    const { container, stop } = await hanging("stuck.jpg", { DEADLINE_SECONDS: "1" });
+    assert.equal((await fetch(`${await container.url()}/healthz`)).status, 200);
+    await container.says("a message takes too long: another try is left to others");
+    const health = await fetch(`${await container.url()}/healthz`);
+    assert.deepEqual([health.status, await health.json()], [503, { status: "broken", reason: "A message takes longer than it may." }]);
+    const since = Date.now();
+    assert.equal(await container.end(), 0);
+    assert.ok(Date.now() - since < 10_000, "it does not wait for what hangs");
+    await stop();
   });
 });

@@ -65,7 +65,10 @@ describe("A message of the queue", () => {
         return held();
       },
     };
-    const { result } = await work(delivery, { ports, attempts: ATTEMPTS, observer: { stage: (name) => void stages.push(name) } });
+    const { result } = await work(delivery, {
+      ...{ ports, attempts: ATTEMPTS, retryAfter: 5 },
+      observer: { stage: (name) => void stages.push(name) },
+    });
     return result;
   };
   const deliverNew = (body: unknown) => deliver(message(body));
@@ -277,7 +280,7 @@ describe("A message of the queue", () => {
       failing(2);
       const one = message(event(etag));
       assert.deepEqual([await deliver(one), await deliver(one), await deliver(one)], ["retried", "retried", "completed"]);
-      assert.deepEqual([one.delays, one.state, told.length], [[2, 4], "deleted", 1]);
+      assert.deepEqual([one.delays, one.state, told.length], [[5, 10], "deleted", 1]);
     });
 
     it("is parked after so many attempts, with what was said last; a redrive completes it", async () => {
