@@ -18,8 +18,12 @@ export interface Input {
 /** How an orchestration ended: with a result; refused, which is a result too; or overtaken by a newer event, a deletion or another delivery. */
 export type Ending = "completed" | "refused" | "superseded";
 
-/** Attempts at one activity; the SDKs within have tried some times already, but not for long. */
-const ATTEMPTS = 4;
+/** Attempts at one activity: for two minutes, which is longer than a database moves or a service is away for. The SDKs within try for seconds. */
+const ATTEMPTS = 8;
+/** At finding labels: for seven minutes, as AI Vision takes 20 pictures a second, of however many arrive at once. */
+const ATTEMPTS_AT_LABELS = 13;
+/** Milliseconds before the second attempt; each further one waits twice as long, up to the most. */
+const AGAIN = { first: 1_000, most: 60_000 };
 
 /**
  * The workflow: Validate → (GenerateThumbnails ∥ ExtractMetadata) → DetectLabels → StoreResults → Notify.
@@ -99,13 +103,13 @@ export function* processImage(context: OrchestrationContext): Generator<Task, En
 
   function call(name: keyof Activities, input: unknown): Task {
     df.setCustomStatus({ stage: name });
-    return df.callActivityWithRetry(name, retries(), input);
+    return df.callActivityWithRetry(name, retries(name), input);
   }
 }
 
-function retries(): RetryOptions {
-  const options = new RetryOptions(1_000, ATTEMPTS);
+function retries(name: keyof Activities): RetryOptions {
+  const options = new RetryOptions(AGAIN.first, name === "DetectLabels" ? ATTEMPTS_AT_LABELS : ATTEMPTS);
   options.backoffCoefficient = 2;
-  options.maxRetryIntervalInMilliseconds = 8_000;
+  options.maxRetryIntervalInMilliseconds = AGAIN.most;
   return options;
 }

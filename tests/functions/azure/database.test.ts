@@ -72,7 +72,10 @@ describe("A database that moves", () => {
   it("is told of when it takes longer, in the server's words and without a number, as the driver has none; later it is asked anew", async () => {
     refusals = 11;
     const opened = database();
-    const error = await one(opened).then(assert.fail, (error) => error);
+    const error = await one(opened).then(
+      () => assert.fail("It was let in."),
+      (error) => error,
+    );
     assert.deepEqual([error.code, error.number, error.message, logins], ["ELOGIN", undefined, MOVING, 11]);
     await one(opened);
     await opened.close();

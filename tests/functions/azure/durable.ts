@@ -6,11 +6,19 @@ import { DummyOrchestrationContext, type OrchestrationHandler } from "durable-fu
 const EVENT = { executionStarted: 0, scheduled: 4, completed: 5, failed: 6, timerCreated: 10, timerFired: 11, started: 12, ended: 13 };
 const CALL = [0, 1];
 
+/** What an orchestrator asks for of retries. */
+export interface Retries {
+  maxNumberOfAttempts: number;
+  firstRetryIntervalInMilliseconds: number;
+  backoffCoefficient: number;
+  maxRetryIntervalInMilliseconds: number;
+}
+
 interface Action {
   actionType: number;
   functionName?: string;
   input?: unknown;
-  retryOptions?: { maxNumberOfAttempts: number; firstRetryIntervalInMilliseconds: number };
+  retryOptions?: Retries;
   compoundActions?: Action[];
 }
 
@@ -36,6 +44,8 @@ export interface Run {
   /** Activities in the order in which they were scheduled, retries included. */
   calls: { name: string; input: unknown }[];
   history: Record<string, unknown>[];
+  /** By activity. */
+  retries: Record<string, Retries>;
 }
 
 type Listener = (trigger: unknown, context: DummyOrchestrationContext) => Promise<State>;
@@ -59,6 +69,7 @@ export async function orchestrate(
   const listener = createOrchestrator(handler);
   const history: Run["history"] = [];
   const calls: Run["calls"] = [];
+  const retries: Run["retries"] = {};
   const waiting: (() => Promise<Record<string, unknown>>)[] = [];
   let time = Date.parse("2026-11-21T12:00:00.000Z");
   let sequence = 0;
@@ -114,14 +125,15 @@ export async function orchestrate(
       assert.ok(CALL.includes(action.actionType), `action ${action.actionType}`);
       const given = typeof action.input === "string" ? JSON.parse(action.input) : action.input;
       const attempts = action.retryOptions?.maxNumberOfAttempts ?? 1;
+      if (action.retryOptions) retries[String(action.functionName)] = action.retryOptions;
       const scheduled = schedule({ name: String(action.functionName), input: given, attempts, attempt: 1 });
       after.push(() => tell(EVENT.scheduled, { EventId: scheduled.id, Name: scheduled.name, Input: JSON.stringify(given) }));
     }
     for (const act of after) act();
     known = actions;
     tell(EVENT.ended);
-    if (state.error !== undefined) return { status: "Failed", output: state.error, calls, history };
-    if (state.isDone) return { status: "Completed", output: state.output, calls, history };
+    if (state.error !== undefined) return { status: "Failed", output: state.error, calls, history, retries };
+    if (state.isDone) return { status: "Completed", output: state.output, calls, history, retries };
   }
   throw new Error("The orchestration waits for nothing, and has not ended.");
 }

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { type Input, processImage } from "../../../functions/azure/orchestration.js";
 import { telling } from "../../../functions/azure/outcomes.js";
-import { orchestrate } from "./durable.js";
+import { orchestrate, type Retries } from "./durable.js";
 
 const IMAGE = {
   run: { key: "cat.png", sequencer: "0055", etag: "0x1", redrive: false, execution: "image-1" },
@@ -136,7 +136,7 @@ describe("The orchestration of an image", () => {
       const { status, output, names, inputOf } = await run({ [stage]: denied });
       assert.equal(status, "Failed", stage);
       assert.match(String(output), /AuthorizationPermissionMismatch: This request is not authorized/);
-      assert.equal(names.filter((name) => name === stage).length, 4, `${stage} is tried four times`);
+      assert.equal(names.filter((name) => name === stage).length, stage === "DetectLabels" ? 13 : 8, `attempts at ${stage}`);
       assert.deepEqual(names.slice(-3), ["ParkInDeadLetters", "RecordFailure", "Notify"]);
       const message = 'This request is not authorized: "Storage Blob Data Contributor" on {images-input}.\nRequestId: 1';
       assert.deepEqual(inputOf("ParkInDeadLetters"), {
@@ -147,6 +147,19 @@ describe("The orchestration of an image", () => {
       });
       assert.equal((inputOf("RecordFailure") as { failure: { code: string } }).failure.code, "INTERNAL");
     }
+  });
+
+  it("waits twice as long before each further attempt, up to a minute: for two minutes in all, and for labels for seven", async () => {
+    const { retries } = await run();
+    const seconds = (name: string) => {
+      const { maxNumberOfAttempts: attempts, firstRetryIntervalInMilliseconds: first, ...rest } = retries[name] as Retries;
+      const waits = Array.from({ length: attempts - 1 }, (_, i) =>
+        Math.min(first * rest.backoffCoefficient ** i, rest.maxRetryIntervalInMilliseconds),
+      );
+      return waits.reduce((sum, wait) => sum + wait, 0) / 1_000;
+    };
+    for (const name of ["Validate", "GenerateThumbnails", "ExtractMetadata", "StoreResults", "Notify"]) assert.equal(seconds(name), 123);
+    assert.equal(seconds("DetectLabels"), 423);
   });
 
   it("parks what could not be announced, too", async () => {

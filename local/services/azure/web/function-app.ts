@@ -35,6 +35,11 @@ export interface FunctionAppConfig {
   environment: Readonly<Record<string, string>>;
   /** Port that is wanted. @default a free one */
   port?: number | undefined;
+  /**
+   * How long retries take, compared with what is declared.
+   * @default 1
+   */
+  pace?: number | undefined;
   keys: HostKeys;
   /** How the storage account of a connection is reached. @default by identity, as the settings say */
   connect?: (connection: string) => StorageConnection;
@@ -311,7 +316,7 @@ export class FunctionApp {
     return new QueueTrigger({
       queue: storage.queue(queue),
       poison: queue.endsWith("-poison") ? undefined : storage.queue(`${queue}-poison`),
-      settings: host.extensions.queues,
+      settings: { ...host.extensions.queues, visibilityTimeout: host.extensions.queues.visibilityTimeout * (this.config.pace ?? 1) },
       run: (input, properties) => this.#run(metadata, input, { QueueTrigger: input, ...properties }),
       report: (level, text) => this.#log(level, text, metadata.name),
       busy: (work) => this.platform.busy(work),
@@ -402,7 +407,7 @@ export class FunctionApp {
           }),
         busy: (work) => this.platform.busy(work),
       },
-      limits,
+      { ...limits, pace: this.config.pace },
     );
     const { url } = this.#internal as { url: string };
     const { keys } = this.config;

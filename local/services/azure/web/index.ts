@@ -15,8 +15,18 @@ const PLAN = "azure-native:web:AppServicePlan";
 const WEB_APP = "azure-native:web:WebApp";
 const STORAGE_ACCOUNT = "azure-native:storage:StorageAccount";
 
+export interface WebOptions {
+  /**
+   * How long retries take, of activities and of messages, compared with what is declared: 0.01 makes a second ten milliseconds.
+   * @default the environment variable EMBEDDED_CLOUD_PACE, else 1
+   */
+  pace?: number;
+}
+
 /** Azure Functions on the Flex Consumption plan: function apps in Node.js from a published zip, each with a host and a worker process. */
-export default function web(): Service {
+export default function web({ pace = Number(process.env.EMBEDDED_CLOUD_PACE ?? 1) }: WebOptions = {}): Service {
+  if (!(pace >= 0))
+    throw new Error(`EMBEDDED_CLOUD_PACE is "${process.env.EMBEDDED_CLOUD_PACE}": it must be a number that is not negative.`);
   const sites = new Map<string, Site>();
   let folder = "";
   let portTaken = false;
@@ -25,7 +35,7 @@ export default function web(): Service {
 
   /** The site, started where it is not there; a later call with other inputs starts its app anew. */
   const live = async (id: string, name: string, inputs: Properties, cloud: Cloud): Promise<Site> => {
-    const config = await configOf(name, inputs, cloud);
+    const config = { ...(await configOf(name, inputs, cloud)), pace };
     const existing = siteOf(id);
     if (existing) {
       await existing.reconfigure(config, await platformOf(name, inputs, cloud));

@@ -24,6 +24,11 @@ export interface DurableHost {
 export interface DurableOptions {
   maxConcurrentActivityFunctions: number;
   maxConcurrentOrchestratorFunctions: number;
+  /**
+   * How long retries take, compared with what is declared.
+   * @default 1
+   */
+  pace?: number | undefined;
 }
 
 /** Refused: `status` is what the client API answers. */
@@ -105,7 +110,7 @@ export class DurableBackend {
   constructor(
     private readonly hub: TaskHub,
     private readonly host: DurableHost,
-    options: DurableOptions,
+    private readonly options: DurableOptions,
   ) {
     this.#activities = new Limit(options.maxConcurrentActivityFunctions);
     this.#orchestrators = new Limit(options.maxConcurrentOrchestratorFunctions);
@@ -430,7 +435,8 @@ export class DurableBackend {
       const wait =
         attempt >= maxNumberOfAttempts
           ? 0
-          : Math.min(first * coefficient ** (attempt - 1), retry.maxRetryIntervalInMilliseconds ?? Number.POSITIVE_INFINITY);
+          : Math.min(first * coefficient ** (attempt - 1), retry.maxRetryIntervalInMilliseconds ?? Number.POSITIVE_INFINITY) *
+            (this.options.pace ?? 1);
       const again = { kind: kind as "TaskScheduled", name, input, retry: { ...retry, attempt: attempt + 1 } };
       return { kind: "TimerCreated", at, fireAt: new Date(Date.parse(at) + wait).toISOString(), again };
     }
