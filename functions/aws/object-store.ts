@@ -36,13 +36,13 @@ export class S3ObjectStore implements ObjectStore {
   async head(key: string): Promise<ObjectInfo | undefined> {
     try {
       const head = await this.client.send(new HeadObjectCommand(this.at(key)));
-      const user = head.Metadata?.user;
+      const user = decodedUser(head.Metadata?.user);
       return {
         key,
         size: head.ContentLength ?? 0,
         etag: unquoted(head.ETag),
         contentType: head.ContentType ?? "application/octet-stream",
-        ...(user !== undefined && { user: decodedUser(user) }),
+        ...(user !== undefined && { user }),
         modifiedAt: (head.LastModified ?? new Date(0)).toISOString(),
       };
     } catch (error) {

@@ -3,7 +3,7 @@ import { ConditionalCheckFailedException } from "@aws-sdk/client-dynamodb";
 import { BatchGetCommand, DeleteCommand, type DynamoDBDocumentClient, GetCommand, PutCommand, paginateQuery } from "@aws-sdk/lib-dynamodb";
 import { decodeCursor, encodeCursor, type Position } from "../core/cursor.js";
 import { ALWAYS, between, instant, type Range } from "../core/instants.js";
-import type { Clock, Page, RecordStore } from "../core/ports.js";
+import type { Clock, Page, RecordStore, Stuck } from "../core/ports.js";
 import type { ImageRecord, Status } from "../core/record.js";
 import * as lifecycle from "../core/record-lifecycle.js";
 import { fromItem, type Item, recordOf, toItem } from "./record-item.js";
@@ -92,12 +92,12 @@ export class DynamoRecordStore implements RecordStore {
 
   async stuck(before: string, limit: number): ReturnType<RecordStore["stuck"]> {
     const range = between(undefined, before);
-    const stuck: Awaited<ReturnType<RecordStore["stuck"]>> = [];
+    const stuck: Stuck[] = [];
     for await (const item of this.query("byStatus", "processing", range, { oldestFirst: true, pageSize: 100 })) {
-      const { record, startedAt, sequencer } = fromItem(item);
+      const entry = fromItem(item);
       // A redrive begins anew with an image that was uploaded long ago.
-      if (!record || (startedAt !== undefined && startedAt > range.to)) continue;
-      stuck.push({ record, begun: startedAt !== undefined, ...(sequencer !== undefined && { sequencer }) });
+      if (entry.startedAt !== undefined && entry.startedAt > range.to) continue;
+      stuck.push(...lifecycle.stuck(entry));
       if (stuck.length === limit) break;
     }
     return stuck;

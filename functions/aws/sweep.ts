@@ -1,3 +1,4 @@
+import type { Notification } from "../core/stages/store-results.js";
 import { sweep } from "../core/stages/sweep.js";
 import { dynamodb, s3, sns, sqs } from "./clients.js";
 import { SqsDeadLetters } from "./dead-letters.js";
@@ -25,6 +26,7 @@ const ports = {
   deadLetters: new SqsDeadLetters(sqs(), DEAD_LETTERS_URL),
   settings: PIPELINE_SETTINGS,
   clock: { now: () => new Date() },
+  announce: (notification: Notification) => announce(topics, TOPIC_ARN, notification),
 };
 
 /**
@@ -35,9 +37,5 @@ const ports = {
  */
 export async function handler(): Promise<{ withdrawn: string[]; failed: string[]; removed: string[] }> {
   const { withdrawn, failed, removed } = await sweep(ports);
-  // Each is announced, whatever becomes of the others: they will not be found again.
-  const announced = await Promise.allSettled(failed.map(({ notification }) => announce(topics, TOPIC_ARN, notification)));
-  const refused = announced.find((result) => result.status === "rejected");
-  if (refused) throw refused.reason;
   return { withdrawn, failed: failed.map(({ record }) => record.key), removed };
 }

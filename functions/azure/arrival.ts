@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { LONGEST_USER } from "../core/object-metadata.js";
 import type { Arrival } from "../core/stages/validate.js";
 
 /** Where images arrive: the container's address, without a slash at its end. */
@@ -11,6 +12,8 @@ export interface Uploads {
 export class UnreadableMessage extends Error {
   override readonly name = "UnreadableMessage";
 }
+
+const User = z.string().min(1).max(LONGEST_USER);
 
 /** Event Grid's event for a blob, in its own schema. */
 const BlobEvent = z.looseObject({
@@ -33,7 +36,7 @@ const BlobEvent = z.looseObject({
 });
 
 /** Requirement 002's message, from whoever uploads: whose image it is. */
-const OwnerMessage = z.looseObject({ blobUrl: z.string(), userId: z.string().min(1).max(255) });
+const OwnerMessage = z.looseObject({ blobUrl: z.string(), userId: User });
 
 /** What a message of the queue asks for. */
 export type Job =

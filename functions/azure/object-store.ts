@@ -51,13 +51,13 @@ export class BlobObjectStore implements ObjectStore {
   async head(key: string): Promise<ObjectInfo | undefined> {
     try {
       const { contentLength = 0, etag, contentType, metadata, lastModified } = await this.container.getBlobClient(key).getProperties();
-      const user = metadata?.user;
+      const user = decodedUser(metadata?.user);
       return {
         key,
         size: contentLength,
         etag: unquoted(etag),
         contentType: contentType ?? "application/octet-stream",
-        ...(user !== undefined && { user: decodedUser(user) }),
+        ...(user !== undefined && { user }),
         modifiedAt: (lastModified ?? new Date(0)).toISOString(),
       };
     } catch (error) {

@@ -1,4 +1,5 @@
 import type { TokenCredential } from "@azure/identity";
+import type { QueueClient } from "@azure/storage-queue";
 import { codeVersion } from "../core/code-version.js";
 import { kept } from "../core/kept.js";
 import type { Clock, DeadLetters, ObjectStore, ResumableRecords, Tagger, TagIndex, Workflow } from "../core/ports.js";
@@ -48,15 +49,18 @@ export interface Ports extends Stores {
  * @param own The team's own tagger, where the settings say `module`.
  * @throws Error naming the app setting that is missing or wrong.
  */
-export function portsOf(own?: Tagger): Ports & { apiKey(): Promise<string> } {
-  const { PIPELINE_SETTINGS, AZURE_CLIENT_ID, THUMBNAILS_CONTAINER } = environment(
+export function portsOf(own?: Tagger): Ports & { jobs: QueueClient; apiKey(): Promise<string> } {
+  const { PIPELINE_SETTINGS, AZURE_CLIENT_ID, THUMBNAILS_CONTAINER, JOB_QUEUE } = environment(
     "PIPELINE_SETTINGS",
     "AZURE_CLIENT_ID",
     "THUMBNAILS_CONTAINER",
+    "JOB_QUEUE",
   );
   const credential = credentialOf(AZURE_CLIENT_ID);
+  const account = accountOf(credential);
   return {
-    ...storesOf(accountOf(credential), sqlRecords(credential), THUMBNAILS_CONTAINER),
+    ...storesOf(account, sqlRecords(credential), THUMBNAILS_CONTAINER),
+    jobs: account.queue(JOB_QUEUE),
     notifiers: [topicOf(credential), ...mails(credential)],
     tagger: taggerOf(PIPELINE_SETTINGS.tagger, credential, own),
     apiKey: apiKeyOf(PIPELINE_SETTINGS, credential),

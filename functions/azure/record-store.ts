@@ -120,9 +120,7 @@ export class SqlRecordStore implements ResumableRecords {
             "AND (StartedOn IS NULL OR StartedOn < @Before) ORDER BY UploadedOn, Id",
         ),
     );
-    return recordset.map(fromRow).flatMap(({ record, startedAt, sequencer }) => {
-      return record ? { record, begun: startedAt !== undefined, ...(sequencer !== undefined && { sequencer }) } : [];
-    });
+    return recordset.map(fromRow).flatMap(lifecycle.stuck);
   }
 
   /** Removes tombstones whose time is over; the database does not do that by itself. */

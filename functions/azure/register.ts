@@ -5,7 +5,9 @@ import project from "../../package.json" with { type: "json" };
 import { createApi } from "../core/api/app.js";
 import type { Tagger } from "../core/ports.js";
 import { activities } from "./activities.js";
+import { isBehind } from "./backlog.js";
 import { environment } from "./environment.js";
+import { isUnderWay, purge } from "./history.js";
 import { behindFunctions } from "./http.js";
 import { processImage } from "./orchestration.js";
 import { telling } from "./outcomes.js";
@@ -21,7 +23,7 @@ const BODY_LIMIT = 32 * 1024 * 1024;
 const connection = "AzureWebJobsStorage";
 
 /**
- * Registers all functions of the app: Starter, ProcessImage with its activities, Poison, Sweep and Api.
+ * Registers all functions of the app: Starter, ProcessImage with its activities, Poison, Sweep, Purge and Api.
  *
  * @param own The team's own tagger.
  */
@@ -39,7 +41,14 @@ export function register(own?: Tagger): void {
     durable.app.activity(name, { handler: telling(activity as (input: unknown) => Promise<unknown>) });
   }
   app.storageQueue("Poison", { queueName: `${JOB_QUEUE}-poison`, connection, handler: (message) => parkPoison(message, ports) });
-  app.timer("Sweep", { schedule: "0 */5 * * * *", handler: () => sweepAndTell(ports) });
+  durable.app.client.timer("Sweep", {
+    schedule: "0 */5 * * * *",
+    async handler(_timer, client) {
+      // What has not begun is not lost: its message still waits.
+      if (!(await isBehind(ports.jobs, ports.clock))) await sweepAndTell(ports, (stuck, object) => isUnderWay(stuck, object, client));
+    },
+  });
+  durable.app.client.timer("Purge", { schedule: "0 17 * * * *", handler: (_timer, client) => purge(client, ports.clock) });
 
   const { settings, uploads, variants, records, tags, deadLetters, workflow, apiKey, clock } = ports;
   const api = createApi({

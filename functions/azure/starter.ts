@@ -44,7 +44,7 @@ export async function startJob(message: unknown, client: Orchestrations, ports: 
 }
 
 /** One version of one image is one orchestration, whoever tells of it. */
-function instanceId({ key, sequencer, etag }: Arrival): string {
+export function instanceId({ key, sequencer, etag }: Pick<Arrival, "key" | "sequencer" | "etag">): string {
   return `image-${digest([key, etag ?? sequencer])}`;
 }
 
@@ -62,7 +62,7 @@ async function startOnce(instanceId: string, input: Input, client: Orchestration
 }
 
 /** `undefined` when there is no such orchestration. */
-async function statusOf(client: Orchestrations, instanceId: string): Promise<string | undefined> {
+export async function statusOf(client: Pick<Orchestrations, "getStatus">, instanceId: string): Promise<string | undefined> {
   try {
     return (await client.getStatus(instanceId))?.runtimeStatus;
   } catch (error) {

@@ -1,6 +1,6 @@
+import { isBehind } from "../azure/backlog.js";
 import { sweepAndTell } from "../azure/sweep.js";
 import type { Tagger } from "../core/ports.js";
-import { isBehind } from "./backlog.js";
 import { options } from "./environment.js";
 import { runContainer } from "./lifetime.js";
 import { log, shown } from "./log.js";

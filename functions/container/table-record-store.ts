@@ -92,9 +92,7 @@ export class TableRecordStore implements ResumableRecords {
   async stuck(before: string, limit: number): ReturnType<RecordStore["stuck"]> {
     return (await this.query(odata`Status eq ${"processing"} and UploadedOn lt ${instant(before)}`))
       .filter(({ startedAt }) => startedAt === undefined || startedAt < before)
-      .flatMap(({ record, startedAt, sequencer }) =>
-        record ? [{ record, begun: startedAt !== undefined, ...(sequencer !== undefined && { sequencer }) }] : [],
-      )
+      .flatMap(lifecycle.stuck)
       .sort((a, b) => (a.record.uploadedAt < b.record.uploadedAt ? -1 : 1))
       .slice(0, limit);
   }

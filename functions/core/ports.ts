@@ -157,8 +157,18 @@ export interface RecordStore {
   list(query: Omit<ListQuery, "tag">): Promise<Page<ImageRecord>>;
   /** Those that exist, in the order of `keys`. */
   getMany(keys: readonly string[]): Promise<ImageRecord[]>;
-  /** Records that have been `processing` since before `before`, oldest first. `begun` is false for an announcement whose upload never came. */
-  stuck(before: string, limit: number): Promise<{ record: ImageRecord; begun: boolean; sequencer?: string }[]>;
+  /** Records that have been `processing` since before `before`, oldest first. */
+  stuck(before: string, limit: number): Promise<Stuck[]>;
+}
+
+/** A record that has been `processing` for long. */
+export interface Stuck {
+  record: ImageRecord;
+  /** False for an announcement whose upload never came. */
+  begun: boolean;
+  sequencer?: string;
+  /** The execution that has begun it, where the host names them. */
+  execution?: string;
 }
 
 /** Records of a host that does all steps of an execution in one go, and has to find out after a crash how far it came. */

@@ -1,5 +1,5 @@
 import type { Failure } from "./failures.js";
-import type { Completion, Run } from "./ports.js";
+import type { Completion, Run, Stuck } from "./ports.js";
 import type { ImageRecord } from "./record.js";
 
 /**
@@ -16,7 +16,7 @@ export interface Entry {
   etag?: string;
   /** When the newest run began, ISO 8601. A record that is `processing` without it is an announcement. */
   startedAt?: string;
-  /** The execution that stored the result. */
+  /** The execution that stored the result, or, as long as there is none, the one that has begun. */
   execution?: string;
   /**
    * The result that was there before: of the version that is being replaced, or of the image that was deleted. It stays until the next
@@ -34,7 +34,7 @@ export interface Transition<Answer> {
 }
 
 /** The latest that an event can be: EventBridge tries for one day, a dead letter waits for 14. */
-const TOMBSTONE_DAYS = 15;
+export const TOMBSTONE_DAYS = 15;
 
 /** Negative, zero or positive as `a` is older than, the same as, or newer than `b`. S3's sequencers differ in length: pad the shorter with zeros. */
 export function compareSequencers(a: string, b: string): number {
@@ -95,6 +95,9 @@ export function begin(
   const order = orderOf(run, entry);
   const repeated = entry && (isBegun(entry) || isGivenUp(entry) || (run.redrive && imageOf(entry) !== undefined));
   if (order === "older" || (order === "same" && !repeated)) return { answer: "stale" };
+  // What tells no more than whose an image is leaves the version to the execution that has begun with it: that one comes again by itself.
+  const isToldAnyway = run.sequencer === "" && !run.redrive && order === "same" && entry && isBegun(entry);
+  if (isToldAnyway && entry.execution !== undefined && entry.execution !== run.execution) return { answer: "stale" };
   const user = entry?.record?.user ?? image.user;
   const record: ImageRecord = {
     key: run.key,
@@ -105,7 +108,15 @@ export function begin(
   };
   // A failure of the infrastructure is no result: what was there before it is still to be replaced.
   const previous = isEnded(entry) && entry.record.failure?.code !== "INTERNAL" ? entry.record : entry?.previous;
-  return { keep: { key: run.key, record, ...version(run, entry), startedAt: now, ...(previous && { previous }) }, answer: { record } };
+  const keep: Entry = {
+    key: run.key,
+    record,
+    ...version(run, entry),
+    startedAt: now,
+    ...(run.execution !== undefined && { execution: run.execution }),
+    ...(previous && { previous }),
+  };
+  return { keep, answer: { record } };
 }
 
 /** See RecordStore.finish. */
@@ -146,6 +157,13 @@ export function finish(
     ...(replaced && { previous: remains(replaced) }),
   };
   return { keep, answer: { record, ...(replaced && { replaced }) } };
+}
+
+/** See RecordStore.stuck: what of an entry is said there. */
+export function stuck({ record, startedAt, sequencer, execution }: Entry): Stuck[] {
+  if (record?.status !== "processing") return [];
+  const begun = startedAt !== undefined;
+  return [{ record, begun, ...(sequencer !== undefined && { sequencer }), ...(begun && execution !== undefined && { execution }) }];
 }
 
 /** See ResumableRecords.storedBy. */

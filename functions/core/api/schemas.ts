@@ -1,13 +1,11 @@
 import { z } from "@hono/zod-openapi";
 import { contentType, FORMATS } from "../image/identify.js";
+import { LONGEST_USER } from "../object-metadata.js";
 import { ImageRecord, Status } from "../record.js";
 import { type ApiErrorCode, ErrorBody } from "./errors.js";
 
 /** Media types that are ever accepted. */
 export const ACCEPTED = FORMATS.map(contentType);
-
-/** Longest user id: a JWT's subject has at most this many characters. */
-const LONGEST_USER = 255;
 
 const User = z.string().min(1).max(LONGEST_USER).describe("Whose image it is; with a token, always the token's subject");
 const Key = z.string().describe("The object's full name in its store");

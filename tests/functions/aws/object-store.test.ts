@@ -40,12 +40,17 @@ describe("A bucket as an object store", () => {
     assert.ok(Math.abs(Date.parse(head?.modifiedAt ?? "") - Date.now()) < 60_000);
   });
 
-  it("takes a user that others have written for what it is", async () => {
-    const Metadata = { user: "50%" };
+  it("takes a user that others have written for what it is, and what cannot be one for none", async () => {
     await put();
     const source = { Bucket: "photos", CopySource: `photos/${encodeURIComponent(KEY)}` };
-    await s3.send(new CopyObjectCommand({ ...source, Key: "a", Metadata, MetadataDirective: "REPLACE" }));
-    assert.equal((await store.head("a"))?.user, "50%");
+    for (const [written, user] of [
+      ["50%", "50%"],
+      ["u".repeat(255), "u".repeat(255)],
+      ["u".repeat(256), undefined],
+    ] as const) {
+      await s3.send(new CopyObjectCommand({ ...source, Key: "a", Metadata: { user: written }, MetadataDirective: "REPLACE" }));
+      assert.equal((await store.head("a"))?.user, user);
+    }
   });
 
   it("knows nothing of what is not there", async () => {

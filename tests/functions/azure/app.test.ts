@@ -96,6 +96,7 @@ describe("The Function App, packaged", function () {
       ),
       Poison: "queueTrigger",
       Sweep: "timerTrigger",
+      Purge: "timerTrigger",
       Api: "httpTrigger",
     });
     const queues = ["Starter", "Poison"].map((name) => registered[name]?.find(({ type }) => type === "queueTrigger"));

@@ -24,13 +24,16 @@ describe("A container as an object store", function () {
   const put = (content = "0123456789") => store.write(KEY, bytes(content), { contentType: "image/png", overwrite: true });
   const text = async () => Buffer.from(await store.read(KEY)).toString();
 
-  it("takes a user that others have written for what it is", async () => {
-    await storage
-      .blobs()
-      .getContainerClient("images-input")
-      .getBlockBlobClient(KEY)
-      .upload("x", 1, { metadata: { user: "50%" } });
-    assert.equal((await store.head(KEY))?.user, "50%");
+  it("takes a user that others have written for what it is, and what cannot be one for none", async () => {
+    const blob = storage.blobs().getContainerClient("images-input").getBlockBlobClient(KEY);
+    for (const [written, user] of [
+      ["50%", "50%"],
+      ["u".repeat(255), "u".repeat(255)],
+      ["u".repeat(256), undefined],
+    ] as const) {
+      await blob.upload("x", 1, { metadata: { user: written } });
+      assert.equal((await store.head(KEY))?.user, user);
+    }
   });
 
   it("does not take a container that is not there for one without the blob", async () => {

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { activities } from "../../../functions/azure/activities.js";
 import { UnreadableMessage } from "../../../functions/azure/arrival.js";
+import { isUnderWay, purge } from "../../../functions/azure/history.js";
 import { type Input, processImage } from "../../../functions/azure/orchestration.js";
 import { parkPoison } from "../../../functions/azure/poison.js";
 import type { Ports } from "../../../functions/azure/ports.js";
@@ -243,6 +244,64 @@ describe("The starter", () => {
     await assert.rejects(start(event(etag)), /HTTP 500/);
     hub.getStatus = async () => Promise.reject(new Error("HTTP 503"));
     await assert.rejects(start(event(etag)), /HTTP 503/);
+  });
+
+  describe("'s orchestrations that take long", () => {
+    const swept = () => sweepAndTell(ports, (stuck, object) => isUnderWay(stuck, object, hub));
+    const states = (state: string) => {
+      for (const instance of hub.instances.values()) instance.state = state;
+    };
+    const ways: Record<string, () => Promise<void>> = {
+      "before they begin": async () => {
+        await memory.records.announce({ key: KEY, at: memory.clock.now().toISOString(), overwrite: false, lifetime: 900 });
+        await start(event((await put()).etag));
+      },
+      "when they have begun": async () => {
+        const { etag } = await put();
+        await start(event(etag));
+        const [execution, { input }] = [...hub.instances][0] ?? assert.fail();
+        await memory.records.begin({ ...input.arrival, execution }, { uploadedAt: input.arrival.at });
+      },
+      "when a redrive has begun": async () => {
+        const { etag } = await put();
+        await start(event(etag));
+        await hub.run();
+        await start({ ...event(etag), redrive: true, redriveId: "one" });
+        await memory.records.begin(
+          { key: KEY, sequencer: "0055", etag, redrive: true, execution: "redrive-one" },
+          { uploadedAt: memory.clock.now().toISOString() },
+        );
+      },
+    };
+    for (const [way, begin] of Object.entries(ways)) {
+      it(`${way}, are not taken for lost, but when they have ended without a word`, async () => {
+        await begin();
+        memory.clock.pass(3_600);
+        const before = [told.length, (await memory.records.get(KEY))?.status];
+        for (const state of ["Pending", "Running", "Suspended"]) {
+          states(state);
+          await swept();
+          assert.deepEqual([told.length, (await memory.records.get(KEY))?.status], before, state);
+        }
+        states("Terminated");
+        await swept();
+        assert.deepEqual([(await memory.records.get(KEY))?.failure?.code, memory.deadLetters.letters.length], ["INTERNAL", 1]);
+      });
+    }
+  });
+
+  it("'s task hub forgets what has ended before the tombstones of that time went", async () => {
+    const asked: unknown[] = [];
+    const client = { purgeInstanceHistoryBy: async (filter: unknown) => ({ instancesDeleted: asked.push(filter) }) };
+    await purge(client, { now: () => new Date("2026-11-21T12:00:00Z") });
+    assert.deepEqual(asked, [
+      {
+        createdTimeFrom: new Date("2000-01-01"),
+        createdTimeTo: new Date("2026-11-06T12:00:00Z"),
+        runtimeStatus: ["Completed", "Failed", "Terminated"],
+      },
+    ]);
+    await assert.rejects(purge({ purgeInstanceHistoryBy: () => Promise.reject(new Error("HTTP 500")) }, memory.clock), /HTTP 500/);
   });
 
   it("'s orchestrations that get lost are ended, parked and announced by the sweep", async () => {

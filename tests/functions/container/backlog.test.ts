@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { isBehind } from "../../../functions/container/backlog.js";
+import { isBehind } from "../../../functions/azure/backlog.js";
 import { routeOf } from "../../../functions/container/routes.js";
 
 describe("Processors that are behind with their work", () => {

@@ -330,6 +330,24 @@ export function recordStoreContract(make: (clock: Clock) => Promise<RecordsUnder
     });
   });
 
+  describe("a run without an event, by whoever tells whose an image is", () => {
+    const by = (execution: string, sequencer = "") => run(sequencer, { etag: "e", execution });
+    const begin = (told: Run) => store.begin(told, { uploadedAt: NOON });
+
+    it("leaves the version to the run that has begun with it, by its event or by another one", async () => {
+      await begin(by("event", "0055"));
+      assert.equal(await begin(by("owner")), "stale");
+      assert.notEqual(await begin(by("event", "0055")), "stale", "that one may begin again");
+    });
+
+    it("begins where there is none, and again when it has died", async () => {
+      assert.notEqual(await begin(by("owner")), "stale");
+      assert.notEqual(await begin(by("owner")), "stale");
+      assert.equal(await begin(by("another")), "stale");
+      assert.notEqual(await begin(by("event", "0055")), "stale", "what the event tells counts more");
+    });
+  });
+
   describe("a redrive whose event was lost", () => {
     const lost = (etag: string) => run("", { etag, redrive: true });
 
@@ -373,11 +391,11 @@ export function recordStoreContract(make: (clock: Clock) => Promise<RecordsUnder
 
   describe("what is stuck", () => {
     it("is what has been processing since before, oldest first, begun or only announced", async () => {
-      const begin = (key: string, at: string) => {
+      const begin = (key: string, at: string, execution?: string) => {
         now = new Date(at);
-        return store.begin(run("0055", { key }), { uploadedAt: at });
+        return store.begin(run("0055", { key, ...(execution && { execution }) }), { uploadedAt: at });
       };
-      await begin("uploads/2", later(20));
+      await begin("uploads/2", later(20), "run-2");
       await begin("uploads/1", later(10));
       await begin("uploads/young", later(900));
       await announced({ key: "uploads/3", at: later(30) });
@@ -388,7 +406,7 @@ export function recordStoreContract(make: (clock: Clock) => Promise<RecordsUnder
         stuck.map(({ record, ...more }) => [record.key, more]),
         [
           ["uploads/1", { begun: true, sequencer: "0055" }],
-          ["uploads/2", { begun: true, sequencer: "0055" }],
+          ["uploads/2", { begun: true, sequencer: "0055", execution: "run-2" }],
           ["uploads/3", { begun: false }],
         ],
       );

@@ -168,11 +168,7 @@ export class MemoryRecordStore implements ResumableRecords {
   async stuck(before: string, limit: number): ReturnType<RecordStore["stuck"]> {
     return [...this.entries.values()]
       .filter(({ record, startedAt }) => record?.status === "processing" && (startedAt ?? record.uploadedAt) < before)
-      .map(({ record, startedAt, sequencer }) => ({
-        record: structuredClone(record as ImageRecord),
-        begun: startedAt !== undefined,
-        ...(sequencer !== undefined && { sequencer }),
-      }))
+      .flatMap((entry) => lifecycle.stuck(structuredClone(entry)))
       .sort((a, b) => order(a.record.uploadedAt, b.record.uploadedAt))
       .slice(0, limit);
   }

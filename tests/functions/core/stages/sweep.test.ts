@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { sweep } from "../../../../functions/core/stages/sweep.js";
+import type { Notification } from "../../../../functions/core/stages/store-results.js";
+import { type SweepPorts, sweep } from "../../../../functions/core/stages/sweep.js";
 import { validate } from "../../../../functions/core/stages/validate.js";
 import { memoryPorts } from "../memory-ports.js";
 import { encoder, scene } from "../pictures.js";
@@ -14,20 +15,24 @@ function fresh() {
   const uploads = new Uploads(ports);
   const announce = (overwrite = false) =>
     ports.records.announce({ key: KEY, at: ports.clock.now().toISOString(), overwrite, lifetime: 900 });
-  return { ports, uploads, announce, swept: () => sweep({ ...ports, settings }) };
+  const told: string[] = [];
+  const ears = { announce: async ({ message }: Notification) => void told.push(JSON.parse(message).key) };
+  const swept = (more: Partial<SweepPorts> = {}) => sweep({ ...ports, settings, ...ears, ...more });
+  return { ports, uploads, announce, swept, told };
 }
 
 const NOTHING = { withdrawn: [], failed: [], removed: [] };
 
 describe("The sweep", () => {
   it("parks and fails a run that was lost, once", async () => {
-    const { ports, uploads, swept } = fresh();
+    const { ports, uploads, swept, told } = fresh();
     const { created } = await uploads.put(KEY, photo);
     await validate(created, { ...ports, settings });
     ports.clock.pass(599);
     assert.deepEqual(await swept(), NOTHING);
     ports.clock.pass(2);
     const { failed } = await swept();
+    assert.deepEqual(told, [KEY]);
     assert.deepEqual(
       failed.map(({ record, notification }) => [record.status, record.failure?.code, record.size, notification.status]),
       [["failed", "INTERNAL", photo.length, "failed"]],
@@ -123,6 +128,52 @@ describe("The sweep", () => {
     ports.clock.pass(601);
     assert.deepEqual(await swept(), { ...NOTHING, removed: [KEY] });
     assert.deepEqual([await ports.records.get(KEY), ports.variants.keys, ports.tags.rows.size], [undefined, [], 0]);
+  });
+
+  it("leaves a run alone that the host knows to be under way, or to come, however long that takes", async () => {
+    for (const begun of [true, false]) {
+      const { ports, uploads, announce, swept, told } = fresh();
+      await announce();
+      const { created } = await uploads.put(KEY, photo);
+      if (begun) await validate({ ...created, execution: "run-1" }, { ...ports, settings });
+      ports.clock.pass(3_600);
+      const asked: unknown[] = [];
+      const isUnderWay: SweepPorts["isUnderWay"] = async ({ execution }, { etag }) => asked.push([execution, etag]) > 0;
+      assert.deepEqual(await swept({ isUnderWay }), NOTHING);
+      assert.deepEqual([asked, told, ports.deadLetters.letters], [[[begun ? "run-1" : undefined, created.etag]], [], []]);
+      assert.equal((await swept({ isUnderWay: async () => false })).failed.length, 1);
+    }
+  });
+
+  it("ends the others, and tells of them, where the infrastructure stands in the way of one", async () => {
+    const { ports, uploads, swept, told } = fresh();
+    const keys = ["uploads/1.jpg", "uploads/2.jpg", "uploads/3.jpg"];
+    for (const key of keys) await validate((await uploads.put(key, photo)).created, { ...ports, settings });
+    ports.clock.pass(700);
+    const head = ports.uploads.head.bind(ports.uploads);
+    ports.uploads.head = async (key) => (key === keys[1] ? Promise.reject(new Error("Server busy.")) : head(key));
+    await assert.rejects(swept(), /Server busy/);
+    assert.deepEqual(
+      [told, ports.deadLetters.letters.map(({ key }) => key)],
+      [
+        [keys[0], keys[2]],
+        [keys[0], keys[2]],
+      ],
+    );
+  });
+
+  it("tells of what it could not park, and parks what it could not tell of", async () => {
+    for (const fails of ["park", "announce"] as const) {
+      const { ports, uploads, swept, told } = fresh();
+      await validate((await uploads.put(KEY, photo)).created, { ...ports, settings });
+      ports.clock.pass(700);
+      const no = () => Promise.reject(new Error("No."));
+      await assert.rejects(
+        swept(fails === "park" ? { deadLetters: { ...ports.deadLetters, park: no } as never } : { announce: no }),
+        /No\./,
+      );
+      assert.deepEqual([told.length, ports.deadLetters.letters.length], fails === "park" ? [1, 0] : [0, 1]);
+    }
   });
 
   it("leaves what has a result alone", async () => {

@@ -49,6 +49,7 @@ export async function answer(
 
 async function many(backend: DurableBackend, method: string, query: URLSearchParams): Promise<HttpResponse> {
   const [createdFrom, createdTo] = [query.get("createdTimeFrom"), query.get("createdTimeTo")];
+  if (method === "DELETE" && !createdFrom) return json(400, { message: "Please provide value for 'createdTimeFrom' parameter." });
   const statuses = query.get("runtimeStatus")?.split(",") as RuntimeStatus[] | undefined;
   const found = await backend.list({
     ...(statuses && { status: statuses }),

@@ -151,6 +151,19 @@ describe("The embedded Azure Functions host", function () {
       await control("terminate", "only-one");
       assert.deepEqual(await control("purge", "only-one"), { instancesDeleted: 1 });
     });
+    it("forget those that have ended, of a time that has to be told, and no other", async () => {
+      const [over, going] = [await start("approval", null, "is-over"), await start("approval", null, "goes-on")];
+      await control("terminate", "is-over");
+      await ended(over.statusQueryGetUri);
+      const runtimeStatus = ["Completed", "Failed", "Terminated"];
+      const [past, now] = ["2000-01-01T00:00:00Z", new Date().toISOString()];
+      assert.deepEqual(await control("purgeBy", "-", { from: past, to: past, runtimeStatus }), { instancesDeleted: 0 });
+      assert.ok((await control("purgeBy", "-", { from: past, to: now, runtimeStatus })).instancesDeleted >= 1);
+      assert.equal((await fetch(over.statusQueryGetUri)).status, 404);
+      assert.equal((await fetch(going.statusQueryGetUri)).status, 202);
+      await control("terminate", "goes-on");
+      assert.equal((await post("/control/purgeBy/-", { to: now, runtimeStatus })).status, 500, "the host asks for a beginning");
+    });
     it("fail when the orchestrator throws, and when it does not do the same over the same history", async () => {
       assert.equal((await outcome("throws")).output, "Orchestrator function 'throws' failed: on purpose");
       const { runtimeStatus, output } = await outcome("fickle");

@@ -162,6 +162,15 @@ df.app.client.http("control", {
     else if (action === "suspend") await client.suspend(id, "");
     else if (action === "resume") await client.resume(id, "");
     else if (action === "purge") return { jsonBody: await client.purgeInstanceHistory(id) };
+    else if (action === "purgeBy") {
+      const { from, to, runtimeStatus } = (await request.json()) as {
+        from?: string;
+        to: string;
+        runtimeStatus: df.OrchestrationRuntimeStatus[];
+      };
+      const filter = { ...(from && { createdTimeFrom: new Date(from) }), createdTimeTo: new Date(to), runtimeStatus };
+      return { jsonBody: await client.purgeInstanceHistoryBy(filter) };
+    }
     return { jsonBody: await client.getStatus(id, { showHistory: true }) };
   },
 });

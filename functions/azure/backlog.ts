@@ -5,7 +5,7 @@ import type { Clock } from "../core/ports.js";
 const BEHIND = 300;
 
 /**
- * Are the processors behind with their work? Then what has not begun is not lost: its message still waits.
+ * Are those who take messages from the queue behind with their work? Then what has not begun is not lost: its message still waits.
  */
 export async function isBehind(jobs: Pick<QueueClient, "peekMessages">, clock: Clock): Promise<boolean> {
   const [first] = (await jobs.peekMessages({ numberOfMessages: 1 })).peekedMessageItems;
