@@ -7,13 +7,14 @@ import { DynamicProvider } from "../../local/engine/dynamic.js";
 import { plain } from "../../local/engine/envelopes.js";
 import { MonitorServer } from "../../local/engine/monitor.js";
 import { evaluate, type Program } from "../../local/engine/program.js";
-import { Providers } from "../../local/engine/providers.js";
+import { isProvider, Providers } from "../../local/engine/providers.js";
 import { type ResourceState, StackState } from "../../local/engine/state.js";
 import type { Desired, Steps, StepType } from "../../local/engine/steps.js";
 import { EmbeddedCloud } from "../../local/kernel/embedded-cloud.js";
 import { providerFactory } from "../../local/kernel/provider.js";
 import * as azure from "../declared-azure.js";
 import { settingsOf } from "../pulumi/recordings.js";
+import { asDeployed, kubeconfigOf } from "./as-deployed.js";
 import type { Released } from "./release.js";
 
 /** What would happen to a resource. */
@@ -41,7 +42,7 @@ export interface Forward {
 export async function forward(stack: Released, resources: readonly ResourceState[], program?: Program): Promise<Forward> {
   const { project, config, clouds } = await settingsOf(stack);
   const folder = await mkdtemp(join(tmpdir(), "forward-"));
-  const services = await findServices(clouds);
+  const services = asDeployed(await findServices(clouds), resources);
   const cloud = await EmbeddedCloud.start({ services, folder, kept: false, region: config["aws:region"] ?? "us-east-1" });
   try {
     const state = new StackState({ project, stack });
@@ -52,6 +53,9 @@ export async function forward(stack: Released, resources: readonly ResourceState
         cloud.resources.add({ urn, type, name, id, inputs: plain(inputs), outputs: plain(outputs) });
     }
     const providers = new Providers(providerFactory(cloud, services), new DynamicProvider({ project, config, onLog: () => {} }), config);
+    for (const { urn, type, inputs } of resources) {
+      if (isProvider(type)) providers.configure(urn, { ...inputs, kubeconfig: kubeconfigOf(resources) });
+    }
     const planned = new Planned(state);
     const deployment = new Deployment({ project, stack, state, providers, steps: planned as unknown as Steps });
     if (program) {
@@ -97,7 +101,7 @@ class Planned implements Pick<Steps, "same" | "create" | "update" | "replace" | 
     const [then, now] = [plain(before.inputs), plain(desired.inputs)];
     const changed = [...new Set([...Object.keys(then), ...Object.keys(now)])];
     const inputs = changed.filter((input) => JSON.stringify(then[input]) !== JSON.stringify(now[input])).sort();
-    return this.#note("update", { ...desired, id: before.id, outputs: before.outputs }, inputs);
+    return this.#note("update", { ...desired, id: before.id, outputs: { ...before.outputs, ...made(desired, before) } }, inputs);
   }
 
   async replace(before: ResourceState, desired: Desired): Promise<ResourceState> {
@@ -123,4 +127,13 @@ class Planned implements Pick<Steps, "same" | "create" | "update" | "replace" | 
     if (step !== "delete") this.state.put(resource);
     return resource;
   }
+}
+
+/** What a dynamic provider would say that it has made: what it was asked for, and an image by another digest when its context is another one. */
+function made({ type, inputs }: Desired, before: ResourceState): object {
+  if (!type.startsWith("pulumi-nodejs:dynamic")) return {};
+  const echoed = Object.entries(inputs).filter(([input]) => input in before.outputs);
+  const digest = `sha256:${inputs.sha256}`;
+  const image = type.endsWith(":ImageBuild") && { digest, reference: `${inputs.loginServer}/${inputs.repository}@${digest}` };
+  return { ...Object.fromEntries(echoed), ...image };
 }
