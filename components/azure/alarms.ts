@@ -33,6 +33,9 @@ export interface AlarmsArgs extends Group {
     | undefined;
 }
 
+/** What the app logs, and what it throws: the host keeps them in two tables, and only what is thrown is never sampled. */
+const APP_FAILURES = "union AppTraces, AppExceptions | where SeverityLevel >= 3";
+
 const CHILDREN = ["group", "queueLogs", "eventsParked", "eventsLost", "parked", "failed"] as const;
 
 /** Alarms that ring when what must not happen happens, and are silent when nothing does. */
@@ -72,7 +75,7 @@ export class Alarms extends Component<(typeof CHILDREN)[number]> {
         `StorageQueueLogs | where OperationName == "PutMessage" and Uri has_any (${queues})`,
         group,
       ),
-      failed: this.createQuery("failed", "The app failed.", args.failures ?? "AppTraces | where SeverityLevel >= 3", group),
+      failed: this.createQuery("failed", "The app failed.", args.failures ?? APP_FAILURES, group),
     };
     this.registerOutputs();
   }
@@ -138,7 +141,8 @@ export class Alarms extends Component<(typeof CHILDREN)[number]> {
       severity: 1,
       scopes: [this.args.workspaceId],
       evaluationFrequency: "PT5M",
-      windowSize: "PT5M",
+      // Logs come minutes after what they tell of: in a window as short as that, what comes late would be in none. It rings once all the same.
+      windowSize: "PT15M",
       // The tables come with the first log.
       skipQueryValidation: true,
       criteria: { allOf: [{ query, timeAggregation: "Count", operator: "GreaterThan", threshold: 0 }] },

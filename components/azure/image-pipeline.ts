@@ -90,7 +90,7 @@ interface Host {
   records: Records;
   /** Queues in which no message should ever be put. */
   parkedIn: readonly string[];
-  /** The query of the failures that it logs. */
+  /** The query of the failures that it logs, where that is not a Function App's. */
   failures?: string;
   nodes: FunctionsNodes | KubernetesNodes;
 }
@@ -220,8 +220,8 @@ export class ImagePipeline extends Component<Part> implements ImagePipelineOutpu
     const grants = this.createGrants(identity, parts, monitoring);
     const app = this.createApp(settled, azure, group, identity, parts, monitoring, grants);
     const { url, origin, appName: workflow } = app;
-    const watched = { parkedIn: [QUEUES.poison, QUEUES.parked], failures: "AppTraces | where SeverityLevel >= 3" };
-    return { url, origin, workflow, state, records, ...watched, nodes: { identity, grants, app } };
+    const parkedIn = [QUEUES.poison, QUEUES.parked];
+    return { url, origin, workflow, state, records, parkedIn, nodes: { identity, grants, app } };
   }
 
   /** A cluster, in which each program has an identity of its own. */

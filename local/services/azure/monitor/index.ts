@@ -42,8 +42,8 @@ export default function monitor(): Service {
     for (const rule of cloud.resources.all(QUERY_RULE)) {
       if (!rule.outputs.scopes.some((scope: string) => sameId(scope, workspace))) continue;
       for (const { query, operator, threshold } of rule.outputs.criteria.allOf) {
-        const { table: wanted, matches } = readQuery(query);
-        if (wanted === table && matches(columns))
+        const { tables, matches } = readQuery(query);
+        if (tables.includes(table) && matches(columns))
           count(rule, rule.outputs.actions?.actionGroups ?? [], { operator, threshold }, cloud, breaches);
       }
     }

@@ -1,8 +1,8 @@
 import { CloudError, type Properties } from "../../../kernel/service.js";
 
-/** A log query that this understands: a table, and conditions on its columns. */
+/** A log query that this understands: a table or several, and conditions on their columns. */
 export interface Query {
-  table: string;
+  tables: readonly string[];
   matches(record: Properties): boolean;
 }
 
@@ -29,15 +29,17 @@ const COMPARISONS: Readonly<Record<string, (value: unknown, wanted: Value[]) => 
 
 const CONDITION = /^(\w+)\s*(==|!=|>=|<=|>|<|has_any|has|contains|startswith|endswith|in)\s*(.+)$/s;
 
-/** Reads `Table | where Column operator value and …`. @throws CloudError for whatever else Kusto has */
+/** Reads `Table | where Column operator value and …`, or `union Table, Other | where …`. @throws CloudError for whatever else Kusto has */
 export function readQuery(query: string): Query {
-  const [table = "", ...steps] = outsideQuotes(query, "|");
+  const [source = "", ...steps] = outsideQuotes(query, "|");
   const unknown = (part: string) =>
     new CloudError(
       "FeatureNotSupported",
       `The embedded cloud reads queries such as 'Table | where Column == "value" and Other > 3', not: ${part.trim()}`,
     );
-  if (!/^\w+$/.test(table.trim())) throw unknown(table);
+  const [, several, one = ""] = /^(?:union\s+(.+)|(\w+))$/s.exec(source.trim()) ?? [];
+  const tables = (several?.split(",") ?? [one]).map((table) => table.trim());
+  if (!tables.every((table) => /^\w+$/.test(table))) throw unknown(source);
   const conditions = steps.flatMap((step): Condition[] => {
     const [, clause] = /^\s*where\s+(.+)$/s.exec(step) ?? [];
     if (clause === undefined) throw unknown(step);
@@ -49,7 +51,7 @@ export function readQuery(query: string): Query {
       return (record) => compare(record[column], values);
     });
   });
-  return { table: table.trim(), matches: (record) => conditions.every((condition) => condition(record)) };
+  return { tables, matches: (record) => conditions.every((condition) => condition(record)) };
 }
 
 /** One value, or several in parentheses. */

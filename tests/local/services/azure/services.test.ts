@@ -231,25 +231,29 @@ describe("Azure's services", function () {
         disableLocalAuth: true,
       });
       await rule("failed", "AppTraces | where SeverityLevel >= 3");
+      await rule("thrown", "union AppTraces, AppExceptions | where SeverityLevel >= 3");
       const [, endpoint] = /IngestionEndpoint=([^;]+)/.exec(component.outputs.connectionString) as RegExpExecArray;
-      const track = (severityLevel: number) =>
+      const track = (severityLevel: number, baseType = "MessageData") =>
         send(
           "POST",
           `${endpoint}v2.1/track`,
           "https://monitor.azure.com",
-          JSON.stringify([
-            { iKey: component.outputs.instrumentationKey, data: { baseType: "MessageData", baseData: { message: "m", severityLevel } } },
-          ]),
+          JSON.stringify([{ iKey: component.outputs.instrumentationKey, data: { baseType, baseData: { message: "m", severityLevel } } }]),
         );
       assert.equal((await track(3)).status, 403);
       await azure.grant(app, "metricsPublisher", component.id);
       assert.equal((await track(1)).body.itemsAccepted, 1);
-      assert.ok(!alarms().includes("failed"));
+      await track(2, "ExceptionData");
+      await track(3, "EventData");
+      assert.ok(!alarms().includes("failed") && !alarms().includes("thrown"));
+      await track(3, "ExceptionData");
+      assert.ok(!alarms().includes("failed") && alarms().includes("thrown"));
       await track(3);
       assert.ok(alarms().includes("failed"));
     });
 
     it("refuse queries that are not understood", async () => {
+      await assert.rejects(rule("odd", "union AppTraces, (AppExceptions | take 5)"), { code: "FeatureNotSupported" });
       await assert.rejects(rule("odd", "AppTraces | summarize count() by bin(TimeGenerated, 5m)"), { code: "FeatureNotSupported" });
     });
 
