@@ -55,7 +55,7 @@ export interface JwtArgs {
 export type AuthArgs = "key" | "none" | { jwt: JwtArgs };
 
 /** What an image pipeline can be asked for. The same on every cloud: an option that one cloud could not honour is not here. */
-export type ImagePipelineArgs = PipelineArgs & (KeyAuth | OtherAuth);
+export type ImagePipelineArgs = PipelineArgs & (KeyAuth | OtherAuth) & (OwnStore | AdoptedStore);
 
 interface KeyAuth {
   /**
@@ -78,15 +78,37 @@ interface OtherAuth {
   apiKey?: never;
 }
 
-interface PipelineArgs {
+interface OwnStore {
+  source?: never;
+
+  /**
+   * Originals that are overwritten or deleted can be had back for some days, and so can the key; it costs what keeping them costs. What has been
+   * deleted on purpose is kept for as long, too. An adopted store is its owner's to protect. Records can be restored to any moment of the last
+   * 7 days at least, with or without this.
+   * @default gone is gone
+   */
+  recovery?: RecoveryArgs;
+}
+
+interface AdoptedStore {
   /**
    * The store that images arrive in.
    *
    * Omit it to create one. `{ existing: "name" }` adopts a store that is there: nothing of its configuration is overwritten, and what is missing
    * for the pipeline to work is explained at `pulumi up`.
    */
-  source?: { existing: pulumi.Input<string> };
+  source: { existing: pulumi.Input<string> };
 
+  recovery?: never;
+}
+
+/** For how long what is gone can be had back. */
+export interface RecoveryArgs {
+  /** Whole days, 7 to 30: what every cloud offers. */
+  days: number;
+}
+
+interface PipelineArgs {
   /**
    * Renditions to make, by name (`a–z`, `0–9`, `-`).
    * @default { small: { width: 100, height: 100 }, large: { width: 640, height: 480 } }
@@ -132,7 +154,7 @@ interface PipelineArgs {
   origins?: string[];
 
   /**
-   * `"destroy"`: `pulumi destroy` removes everything, the images too. `"retain"`: stores and records outlive the stack.
+   * `"destroy"`: `pulumi destroy` removes everything, the images too. `"retain"`: stores, records and the key outlive the stack.
    * @default "destroy"
    */
   removal?: "destroy" | "retain";

@@ -19,6 +19,7 @@ export const SETTINGS = {
   gps: "true: record where pictures were taken",
   origins: "JSON: list of web origins that may upload",
   removal: '"destroy" or "retain"',
+  recoveryDays: "days in which what is overwritten or deleted can be had back: 7 to 30",
   logRetention: 'how long logs are kept: "30 days"',
   tags: "JSON: labels on every resource",
 } as const;
@@ -34,6 +35,7 @@ export function pipelineArgs(own: Readonly<Record<string, string>> = {}): ImageP
   refuseUnknown({ ...SETTINGS, ...own });
   const limits = present({ bytes: text("maxBytes"), pixels: text("maxPixels") });
   const [existing, email, gps, retention] = [text("source"), text("notifyEmail"), flag("gps"), text("logRetention")];
+  const days = text("recoveryDays");
   return present({
     source: existing && { existing },
     thumbnails: json("thumbnails"),
@@ -46,6 +48,7 @@ export function pipelineArgs(own: Readonly<Record<string, string>> = {}): ImageP
     metadata: gps === undefined ? undefined : { gps },
     origins: json("origins"),
     removal: text("removal"),
+    recovery: days && { days: Number(days) },
     logs: retention && { retention },
     tags: json("tags"),
   }) as ImagePipelineArgs;

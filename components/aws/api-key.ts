@@ -2,15 +2,18 @@ import * as secretsmanager from "@pulumi/aws/secretsmanager/index.js";
 import * as pulumi from "@pulumi/pulumi";
 import { Component, type Transform } from "../core/component.js";
 import { GeneratedKey, type GeneratedKeyArgs } from "../core/generated-key.js";
-import { tagged } from "../core/options.js";
+import { kept, type StoreOptions, tagged } from "../core/options.js";
 
 /** Options of {@link ApiKey}. */
-export interface ApiKeyArgs {
+export interface ApiKeyArgs extends StoreOptions {
   /** The key. Without it, one is generated once and kept. */
   value?: pulumi.Input<string> | undefined;
 
-  /** Tags on the secret. */
-  tags?: Record<string, string> | undefined;
+  /**
+   * Days in which the secret can be had back after its deletion, 7 to 30.
+   * @default it is gone at once, so that the next stack may have the same name
+   */
+  recovery?: number | undefined;
 
   /** Changes to the resources underneath. */
   transform?:
@@ -36,9 +39,8 @@ export class ApiKey extends Component<"secret" | "version" | "generated"> {
     super("aws:ApiKey", name, { children: ["secret", "version", "generated"], transform: args.transform }, opts);
     const generated = args.value === undefined ? this.create("generated", GeneratedKey, {}) : undefined;
     this.value = pulumi.secret(args.value ?? generated?.key ?? "");
-    // Without a recovery window, so that the next stack may have the same name at once.
-    const secret = this.create("secret", secretsmanager.Secret, { recoveryWindowInDays: 0, ...tagged(args) });
-    const version = this.create("version", secretsmanager.SecretVersion, { secretId: secret.arn, secretString: this.value });
+    const secret = this.create("secret", secretsmanager.Secret, { recoveryWindowInDays: args.recovery ?? 0, ...tagged(args) }, kept(args));
+    const version = this.create("version", secretsmanager.SecretVersion, { secretId: secret.arn, secretString: this.value }, kept(args));
 
     this.nodes = { secret, version, ...(generated && { generated }) };
     this.arn = secret.arn;

@@ -16,6 +16,12 @@ export interface BucketArgs extends StoreOptions {
   /** Objects to remove by themselves: prefix of their keys → days. */
   expire?: Record<string, number>;
 
+  /**
+   * Days in which objects that were overwritten or deleted can be had back, as versions.
+   * @default the bucket keeps no versions
+   */
+  recovery?: number | undefined;
+
   /** Changes to the resources underneath. */
   transform?:
     | {
@@ -24,6 +30,7 @@ export interface BucketArgs extends StoreOptions {
         ownership?: Transform<s3.BucketOwnershipControlsArgs>;
         policy?: Transform<s3.BucketPolicyArgs>;
         encryption?: Transform<s3.BucketServerSideEncryptionConfigurationArgs>;
+        versioning?: Transform<s3.BucketVersioningArgs>;
         lifecycle?: Transform<s3.BucketLifecycleConfigurationArgs>;
         notification?: Transform<s3.BucketNotificationArgs>;
         cors?: Transform<s3.BucketCorsConfigurationArgs>;
@@ -31,10 +38,14 @@ export interface BucketArgs extends StoreOptions {
     | undefined;
 }
 
-const CHILDREN = ["bucket", "publicAccess", "ownership", "policy", "encryption", "lifecycle", "notification", "cors"] as const;
+const CHILDREN = [
+  ...(["bucket", "publicAccess", "ownership", "policy", "encryption", "versioning"] as const),
+  ...(["lifecycle", "notification", "cors"] as const),
+] as const;
 
 /**
- * A private bucket: reached by TLS only, encrypted, owned by its account alone, unversioned, without leftovers of broken uploads.
+ * A private bucket: reached by TLS only, encrypted, owned by its account alone, without leftovers of broken uploads, and without versions unless
+ * what is gone is to be recoverable.
  *
  * @example
  * const thumbnails = new Bucket("photos-thumbnails", { expire: { "labels/": 1 } });
@@ -51,6 +62,8 @@ export class Bucket extends Component<(typeof CHILDREN)[number]> {
     ownership: s3.BucketOwnershipControls;
     policy: s3.BucketPolicy;
     encryption: s3.BucketServerSideEncryptionConfiguration;
+    /** Only with `recovery`. */
+    versioning?: s3.BucketVersioning;
     lifecycle: s3.BucketLifecycleConfiguration;
     notification?: s3.BucketNotification;
     cors?: s3.BucketCorsConfiguration;
@@ -90,13 +103,22 @@ export class Bucket extends Component<(typeof CHILDREN)[number]> {
       { bucket, rules: [{ applyServerSideEncryptionByDefault: { sseAlgorithm: "AES256" } }] },
       { ...kept(args), dependsOn: policy },
     );
+    const versioning =
+      args.recovery === undefined
+        ? undefined
+        : this.create(
+            "versioning",
+            s3.BucketVersioning,
+            { bucket, versioningConfiguration: { status: "Enabled" } },
+            { ...kept(args), dependsOn: encryption },
+          );
     const lifecycle = this.create(
       "lifecycle",
       s3.BucketLifecycleConfiguration,
-      { bucket, rules: lifecycleRules(args.expire) },
-      { ...kept(args), dependsOn: encryption },
+      { bucket, rules: lifecycleRules(args) },
+      { ...kept(args), dependsOn: versioning ?? encryption },
     );
-    this.nodes = { bucket: main, publicAccess, ownership, policy, encryption, lifecycle };
+    this.nodes = { bucket: main, publicAccess, ownership, policy, encryption, ...(versioning && { versioning }), lifecycle };
     if (args.events) {
       this.nodes.notification = this.create(
         "notification",
@@ -144,14 +166,24 @@ export class Bucket extends Component<(typeof CHILDREN)[number]> {
   }
 }
 
-function lifecycleRules(expire: Record<string, number> = {}) {
+function lifecycleRules({ expire = {}, recovery }: BucketArgs): s3.BucketLifecycleConfigurationArgs["rules"] {
+  const expiring = Object.entries(expire).map(([prefix, days]) => ({
+    id: prefix.replaceAll("/", ""),
+    status: "Enabled",
+    filter: { prefix },
+    expiration: { days },
+  }));
+  const replaced = (noncurrentDays: number) => ({
+    id: "replaced-versions",
+    status: "Enabled",
+    filter: {},
+    noncurrentVersionExpiration: { noncurrentDays },
+    // The mark of a deletion goes once it hides no version any more.
+    expiration: { expiredObjectDeleteMarker: true },
+  });
   return [
     { id: "broken-uploads", status: "Enabled", filter: {}, abortIncompleteMultipartUpload: { daysAfterInitiation: 1 } },
-    ...Object.entries(expire).map(([prefix, days]) => ({
-      id: prefix.replaceAll("/", ""),
-      status: "Enabled",
-      filter: { prefix },
-      expiration: { days },
-    })),
+    ...expiring,
+    ...(recovery === undefined ? [] : [replaced(recovery)]),
   ];
 }

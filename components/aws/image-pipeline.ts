@@ -180,10 +180,10 @@ export class ImagePipeline extends Component<Part> implements ImagePipelineOutpu
     this.registerOutputs({ url: this.url, apiKey: this.apiKey });
   }
 
-  private createUploads({ existing, removal, tags }: ValidatedArgs): Bucket | ExistingBucket {
+  private createUploads({ existing, removal, recovery, tags }: ValidatedArgs): Bucket | ExistingBucket {
     const name = `${this.name}-uploads`;
     return existing === undefined
-      ? new Bucket(name, { events: true, removal, tags, transform: this.transform.uploads }, this.child())
+      ? new Bucket(name, { events: true, removal, recovery, tags, transform: this.transform.uploads }, this.child())
       : new ExistingBucket(name, { bucket: existing }, this.child());
   }
 
@@ -241,9 +241,9 @@ export class ImagePipeline extends Component<Part> implements ImagePipelineOutpu
     );
   }
 
-  private createApiKey({ settings, apiKey, tags }: ValidatedArgs): ApiKey | undefined {
+  private createApiKey({ settings, apiKey: value, removal, recovery, tags }: ValidatedArgs): ApiKey | undefined {
     if (settings.auth.kind !== "key") return undefined;
-    return new ApiKey(`${this.name}-api-key`, { value: apiKey, tags, transform: this.transform.apiKey }, this.child());
+    return new ApiKey(`${this.name}-api-key`, { value, removal, recovery, tags, transform: this.transform.apiKey }, this.child());
   }
 
   private createApi({ settings, logRetention, tags: labels }: ValidatedArgs, stores: Stores, apiKey: ApiKey | undefined): Handler {

@@ -205,9 +205,7 @@ export class Workflow extends Component<(typeof CHILDREN)[number] | Stage> {
 
   private createRole({ records, labels: tags }: WorkflowArgs): iam.Role {
     const name = fitting(`${this.name}-role`, 64);
-    // Only for machines of this account, which is the table's.
-    const account = pulumi.output(records.arn).apply((arn) => arn.split(":")[4] ?? "");
-    const assumeRolePolicy = trust("states.amazonaws.com", { StringEquals: { "aws:SourceAccount": account } });
+    const assumeRolePolicy = trust("states.amazonaws.com", { StringEquals: { "aws:SourceAccount": accountOf(records.arn) } });
     return this.create("role", iam.Role, { ...(name && { name }), assumeRolePolicy, ...tagged({ tags }) });
   }
 
@@ -285,7 +283,10 @@ export class Workflow extends Component<(typeof CHILDREN)[number] | Stage> {
     const name = fitting(`${this.name}-rule-role`, 64);
     const role = this.create("ruleRole", iam.Role, {
       ...(name && { name }),
-      assumeRolePolicy: trust("events.amazonaws.com"),
+      assumeRolePolicy: trust("events.amazonaws.com", {
+        StringEquals: { "aws:SourceAccount": accountOf(rule.arn) },
+        ArnEquals: { "aws:SourceArn": rule.arn },
+      }),
       ...tagged({ tags }),
     });
     const policy = this.create("rulePolicy", iam.RolePolicy, {
@@ -318,6 +319,9 @@ interface FunctionArgs {
   environment: Record<string, pulumi.Input<string>>;
   grants: Statement[];
 }
+
+/** The account that a resource belongs to: services take on roles for nobody else. */
+const accountOf = (arn: pulumi.Input<string>) => pulumi.output(arn).apply((known) => known.split(":")[4] ?? "");
 
 /** Is a JPEG made for a tagger to look at? */
 const hasPicture = ({ tagger }: Settings) => tagger === "cloud" || tagger === "module";

@@ -2,16 +2,24 @@ import * as keyvault from "@pulumi/azure-native/keyvault/index.js";
 import * as pulumi from "@pulumi/pulumi";
 import { Component, type Transform } from "../core/component.js";
 import { GeneratedKey, type GeneratedKeyArgs } from "../core/generated-key.js";
-import { tagged } from "../core/options.js";
+import { kept, type StoreOptions, tagged } from "../core/options.js";
 import type { Group } from "./group.js";
 import { uniqueName } from "./names.js";
 
 /** Options of {@link ApiKey}. */
-export interface ApiKeyArgs extends Group {
+export interface ApiKeyArgs extends Group, StoreOptions {
+  /** The tenant whose identities the vault knows. */
   tenantId: pulumi.Input<string>;
 
   /** The key. Without it, one is generated once and kept. */
   value?: pulumi.Input<string> | undefined;
+
+  /**
+   * Days in which the vault and its secret can be had back, and cannot be purged by anyone, 7 to 90. A vault that is there keeps the days that it
+   * was made with; protection from purging cannot be taken back.
+   * @default 7, and whoever may purge them can
+   */
+  recovery?: number | undefined;
 
   /** Changes to the resources underneath. */
   transform?:
@@ -49,19 +57,26 @@ export class ApiKey extends Component<"vault" | "secret" | "generated"> {
           sku: { family: "A", name: "standard" },
           enableRbacAuthorization: true,
           enableSoftDelete: true,
-          softDeleteRetentionInDays: 7,
+          softDeleteRetentionInDays: args.recovery ?? 7,
+          // Not false: Azure refuses to be told that.
+          ...(args.recovery !== undefined && { enablePurgeProtection: true }),
         },
         ...tagged(args),
       },
-      { ignoreChanges: ["vaultName"] },
+      { ...kept(args), ignoreChanges: ["vaultName", "properties.softDeleteRetentionInDays"] },
     );
-    const secret = this.create("secret", keyvault.Secret, {
-      resourceGroupName,
-      vaultName: vault.name,
-      secretName: "api-key",
-      properties: { value: this.value, contentType: "text/plain" },
-      ...tagged(args),
-    });
+    const secret = this.create(
+      "secret",
+      keyvault.Secret,
+      {
+        resourceGroupName,
+        vaultName: vault.name,
+        secretName: "api-key",
+        properties: { value: this.value, contentType: "text/plain" },
+        ...tagged(args),
+      },
+      kept(args),
+    );
 
     this.nodes = { vault, secret, ...(generated && { generated }) };
     this.secretId = secret.id;

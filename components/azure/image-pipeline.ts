@@ -258,7 +258,7 @@ export class ImagePipeline extends Component<Part> implements ImagePipelineOutpu
   }
 
   /** Pictures, and nothing else: what may read them may not thereby read the host's state. */
-  private createImages({ existing, removal }: ValidatedArgs, azure: Azure, group: Group): Images {
+  private createImages({ existing, removal, recovery }: ValidatedArgs, azure: Azure, group: Group): Images {
     const { container, source } = azure;
     const name = `${this.name}-images`;
     const thumbnails = azure.hosting === "kubernetes" ? azure.processed : THUMBNAILS;
@@ -277,6 +277,7 @@ export class ImagePipeline extends Component<Part> implements ImagePipelineOutpu
         // What labels were found in is looked at once.
         expire: { [`${thumbnails}/labels/`]: 1 },
         removal,
+        recovery,
         transform: this.transform.images,
       },
       this.child(),
@@ -331,10 +332,11 @@ export class ImagePipeline extends Component<Part> implements ImagePipelineOutpu
     return new Vision(`${this.name}-vision`, { ...group, transform: this.transform.vision }, this.child());
   }
 
-  private createApiKey({ settings, apiKey: value }: ValidatedArgs, group: Group): ApiKey | undefined {
+  private createApiKey({ settings, apiKey: value, removal, recovery }: ValidatedArgs, group: Group): ApiKey | undefined {
     if (settings.auth.kind !== "key") return undefined;
     const { tenantId } = authorization.getClientConfigOutput({ parent: this });
-    return new ApiKey(`${this.name}-api-key`, { ...group, tenantId, value, transform: this.transform.apiKey }, this.child());
+    const { apiKey: transform } = this.transform;
+    return new ApiKey(`${this.name}-api-key`, { ...group, tenantId, value, removal, recovery, transform }, this.child());
   }
 
   private createGrants({ principalId }: managedidentity.UserAssignedIdentity, parts: Parts, monitoring: Monitoring): Grants {
@@ -359,7 +361,7 @@ export class ImagePipeline extends Component<Part> implements ImagePipelineOutpu
 
   private createApp(
     { settings, taggerModule, email: recipient }: ValidatedArgs,
-    { alwaysReady }: Functions,
+    { alwaysReady, maximumInstances }: Functions,
     group: Group,
     { id, clientId }: managedidentity.UserAssignedIdentity,
     { images, state, records, topic, email, vision, apiKey }: Parts & { state: AppState },
@@ -396,6 +398,7 @@ export class ImagePipeline extends Component<Part> implements ImagePipelineOutpu
             recipient !== undefined && { EMAIL_ENDPOINT: email.endpoint, EMAIL_SENDER: email.sender, EMAIL_RECIPIENT: recipient }),
         },
         alwaysReady,
+        maximumInstances,
         token: tokenFor("https://management.azure.com", this),
         transform: this.transform.app,
       },

@@ -15,6 +15,12 @@ export interface StorageArgs<Container extends string, Queue extends string, Tab
   /** Blobs to remove by themselves: container and prefix of their names (`"thumbnails/labels/"`) → days. */
   expire?: Record<string, number>;
 
+  /**
+   * Days in which blobs and containers that were overwritten or deleted can be had back.
+   * @default gone is gone
+   */
+  recovery?: number | undefined;
+
   /** Changes to the resources underneath. */
   transform?: StorageTransform<Container, Queue, Table> | undefined;
 }
@@ -77,6 +83,9 @@ export class Storage<Container extends string = never, Queue extends string = ne
 
   /** Lets pages of these origins upload with the tickets that they were given. Once, with all of them. */
   openTo(origins: pulumi.Input<string>[]): void {
+    const { recovery: days } = this.args;
+    // Said also where there is none: what Azure is not told stays as it was.
+    const retention = days === undefined ? { enabled: false } : { enabled: true, days };
     this.nodes.blobs = this.create(
       "blobs",
       storage.BlobServiceProperties,
@@ -84,6 +93,8 @@ export class Storage<Container extends string = never, Queue extends string = ne
         accountName: this.account,
         resourceGroupName: this.args.resourceGroupName,
         blobServicesName: "default",
+        deleteRetentionPolicy: retention,
+        containerDeleteRetentionPolicy: retention,
         cors: {
           corsRules: [
             {

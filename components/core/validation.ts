@@ -35,11 +35,16 @@ export interface ValidatedArgs {
   apiKey?: Input<string>;
   origins: readonly string[];
   removal: "destroy" | "retain";
+  /** Days in which what is gone can be had back; without, not at all. */
+  recovery?: number;
   logRetention: Duration;
   tags?: Record<string, string>;
 }
 
-const OPTIONS = ["source", "thumbnails", "limits", "tagger", "notify", "auth", "apiKey", "metadata", "origins", "removal", "logs", "tags"];
+const OPTIONS = [
+  ...["source", "thumbnails", "limits", "tagger", "notify", "auth", "apiKey"],
+  ...["metadata", "origins", "removal", "recovery", "logs", "tags"],
+];
 
 /**
  * Checks the arguments of the pipeline `name`, before any resource is declared. Values that are only known later (outputs) are taken as they
@@ -57,6 +62,7 @@ export function validated(name: string, args: ImagePipelineArgs, own: readonly s
     limits: ["bytes", "pixels"],
     notify: ["email"],
     metadata: ["gps"],
+    recovery: ["days"],
     logs: ["retention"],
   })) {
     const given = args[group as "limits"];
@@ -96,6 +102,7 @@ export function validated(name: string, args: ImagePipelineArgs, own: readonly s
     ...(apiKey !== undefined && { apiKey }),
     origins: origins(of("origins"), args.origins ?? []),
     removal: oneOf(of("removal"), args.removal ?? DEFAULTS.removal, ["destroy", "retain"]),
+    ...(args.recovery && { recovery: recoveryDays(of("recovery"), args) }),
     logRetention,
     ...(args.tags && { tags: labels(of("tags"), args.tags) }),
   };
@@ -150,6 +157,16 @@ function origins(of: string, given: readonly string[]): readonly string[] {
     }
   }
   return [...new Set(given)];
+}
+
+/** The days that every cloud offers: a vault at least 7, Secrets Manager at most 30. */
+function recoveryDays(of: string, { recovery, source }: ImagePipelineArgs): number {
+  const days: unknown = recovery?.days;
+  if (source)
+    throw new InvalidArgument(of, recovery, "left out where a store is adopted", "What can be had back of it is its owner's choice.");
+  if (typeof days !== "number" || !Number.isInteger(days) || days < 7 || days > 30)
+    throw new InvalidArgument(`${of}.days`, days, "between 7 and 30");
+  return days;
 }
 
 /** What both clouds take as a label. */

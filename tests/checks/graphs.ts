@@ -14,6 +14,7 @@ import { type CloudName, startStack } from "../../local/index.js";
 const OPTIONS = {
   notify: { email: "ops@example.org" },
   removal: "retain" as const,
+  recovery: { days: 14 },
   logs: { retention: "1000 days" as const },
   origins: ["https://app.example.org"],
   tags: { team: "photos" },

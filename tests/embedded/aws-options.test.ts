@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
-import { PutObjectCommand } from "@aws-sdk/client-s3";
+import { CopyObjectCommand, ListObjectVersionsCommand, PutObjectCommand } from "@aws-sdk/client-s3";
 import * as s3 from "@pulumi/aws/s3/index.js";
 import { exportJWK, generateKeyPair, SignJWT } from "jose";
 import sharp from "sharp";
@@ -120,6 +120,23 @@ describe("An option of the pipeline on AWS", function () {
       } finally {
         await pipeline.stack.stop();
       }
+    }
+  });
+
+  it("has back what was overwritten or deleted, and processes it as what it then is: an arrival", async () => {
+    const { client, s3: owner, stack } = await startPipeline({ recovery: { days: 7 }, tagger: "none" });
+    try {
+      const { key, sha256 } = await client.put("photo.jpg", await photos.jpeg(300, 200));
+      assert.equal((await client.call("DELETE", client.image(key))).status, 204);
+      const Bucket = stack.outputs.uploads;
+      const { Versions = [], DeleteMarkers = [] } = await owner.send(new ListObjectVersionsCommand({ Bucket, Prefix: key }));
+      assert.deepEqual([Versions.length, DeleteMarkers.length], [1, 1]);
+      const CopySource = `${Bucket}/${key}?versionId=${Versions[0]?.VersionId}`;
+      await owner.send(new CopyObjectCommand({ Bucket, Key: key, CopySource }));
+      const record = await client.result(key);
+      assert.deepEqual([record.status, record.sha256], ["completed", sha256]);
+    } finally {
+      await stack.stop();
     }
   });
 

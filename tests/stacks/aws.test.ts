@@ -39,6 +39,7 @@ describe("The stack on AWS", () => {
       "image-pipeline:gps": "true",
       "image-pipeline:origins": '["https://app.example.org"]',
       "image-pipeline:removal": "retain",
+      "image-pipeline:recoveryDays": "14",
       "image-pipeline:logRetention": "7 days",
       "image-pipeline:tags": '{"team":"photos"}',
       "image-pipeline:workflow": "standard",
@@ -54,6 +55,7 @@ describe("The stack on AWS", () => {
     assert.equal(find(resources, "photos-results-email").endpoint, "ops@example.org");
     assert.equal(find(resources, "photos-uploads-cors").corsRules[0].allowedOrigins[1], "https://app.example.org");
     assert.equal(find(resources, "photos-uploads-bucket").forceDestroy, false);
+    assert.equal(find(resources, "photos-uploads-versioning").versioningConfiguration.status, "Enabled");
     assert.equal(find(resources, "photos-api-logs").retentionInDays, 7);
     assert.deepEqual(find(resources, "photos-results-topic").tags, { team: "photos" });
     assert.equal(find(resources, "photos-workflow-machine").type, "STANDARD");
@@ -85,6 +87,7 @@ describe("The stack on AWS", () => {
       'config: a key is "image-pipeline:notifyMail": it must be one of cloud, source, thumbnails, ',
     ],
     ["a flag that is none", { gps: "yes" }, 'config image-pipeline:gps is "yes": it must be true or false.'],
+    ["days that are none", { recoveryDays: "a week" }, "photos: recovery.days is NaN: it must be between 7 and 30."],
     ["JSON that is none", { thumbnails: "{small}" }, 'config image-pipeline:thumbnails is "{small}": it must be JSON: '],
     [
       "tokens without auth by tokens",

@@ -27,6 +27,20 @@ describe("ApiKey", () => {
     assert.equal(isSecret, true);
   });
 
+  it("can be had back, or stays, where that is asked for", async () => {
+    const secret = async (args: { recovery?: number; removal?: "retain" }) =>
+      (await recorded(() => new ApiKey("key", args))).filter(({ type }) => type.startsWith("aws:"));
+    assert.equal((await secret({ recovery: 30 }))[0]?.inputs.recoveryWindowInDays, 30);
+    assert.deepEqual(
+      (await secret({})).map(({ retainOnDelete }) => retainOnDelete),
+      [false, false],
+    );
+    assert.deepEqual(
+      (await secret({ removal: "retain" })).map(({ retainOnDelete }) => retainOnDelete),
+      [true, true],
+    );
+  });
+
   it("is the one that is given, and a secret from then on", async () => {
     const { resources, isSecret } = await declare("0123456789abcdef");
     assert.deepEqual(

@@ -77,6 +77,21 @@ describe("Bucket", () => {
     });
   });
 
+  it("keeps versions for some days, where what is gone is to be had back", async () => {
+    const resources = await recorded(() => new Bucket("photos", { recovery: 7 }));
+    const find = (name: string) => resources.find((resource) => resource.name === name);
+    assert.deepEqual(find("photos-versioning")?.inputs, { bucket: "photos-bucket", versioningConfiguration: { status: "Enabled" } });
+    assert.deepEqual(find("photos-lifecycle")?.inputs.rules[1], {
+      id: "replaced-versions",
+      status: "Enabled",
+      filter: {},
+      noncurrentVersionExpiration: { noncurrentDays: 7 },
+      expiration: { expiredObjectDeleteMarker: true },
+    });
+    assert.deepEqual(find("photos-versioning")?.after, ["photos-bucket", "photos-encryption"]);
+    assert.deepEqual(find("photos-lifecycle")?.after, ["photos-bucket", "photos-versioning"]);
+  });
+
   it("lets pages of the named origins upload", async () => {
     const { bucketCorsConfiguration } = await declared(() =>
       new Bucket("photos").openTo([pulumi.output("https://api.example.org"), "https://app.example.org"]),

@@ -233,9 +233,9 @@ describe("ImagePipeline on AWS", () => {
     assert.deepEqual(detail.bucket.name, ["company-uploads"]);
   });
 
-  it("leaves buckets and tables behind where they are to be retained, and nothing else", async () => {
+  it("leaves buckets, tables and the key behind where they are to be retained, and nothing else", async () => {
     const kept = (await declare({ removal: "retain" })).filter(({ retainOnDelete }) => retainOnDelete);
-    assert.deepEqual([...new Set(kept.map(({ type }) => type.split("/")[0]))].sort(), ["aws:dynamodb", "aws:s3"]);
+    assert.deepEqual([...new Set(kept.map(({ type }) => type.split("/")[0]))].sort(), ["aws:dynamodb", "aws:s3", "aws:secretsmanager"]);
     assert.equal(kept.filter(({ type }) => type === "aws:s3/bucket:Bucket").length, 2);
     assert.equal(kept.filter(({ type }) => type === "aws:dynamodb/table:Table").length, 2);
     assert.deepEqual(

@@ -148,6 +148,26 @@ describe("An option on AWS changes this, and nothing else:", () => {
             true,
           ),
           ...on(["photos-uploads-cors", "photos-uploads-notification"], "retainOnDelete", true),
+          ...on(["photos-api-key-secret", "photos-api-key-version"], "retainOnDelete", true),
+        },
+      },
+    ],
+    recovery: [
+      { recovery: { days: 14 } },
+      {
+        added: ["photos-uploads-versioning"],
+        changed: {
+          "photos-api-key-secret recoveryWindowInDays": 14,
+          "photos-uploads-lifecycle rules": [
+            { id: "broken-uploads", status: "Enabled", filter: {}, abortIncompleteMultipartUpload: { daysAfterInitiation: 1 } },
+            {
+              id: "replaced-versions",
+              status: "Enabled",
+              filter: {},
+              noncurrentVersionExpiration: { noncurrentDays: 14 },
+              expiration: { expiredObjectDeleteMarker: true },
+            },
+          ],
         },
       },
     ],
@@ -200,6 +220,7 @@ describe("An option on AWS changes this, and nothing else:", () => {
       metadata: true,
       origins: true,
       removal: true,
+      recovery: true,
       logs: true,
       tags: true,
       aws: true,

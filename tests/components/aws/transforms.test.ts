@@ -102,7 +102,7 @@ describe("A transform on AWS", () => {
     // @ts-expect-error no such part
     check({ table: {} });
     // @ts-expect-error no such resource in it
-    check({ uploads: { versioning: {} } });
+    check({ uploads: { replication: {} } });
     // @ts-expect-error no such input
     check({ uploads: { bucket: { forceDestruction: true } } });
     // @ts-expect-error no such stage

@@ -153,7 +153,7 @@ describe("Workflow", () => {
   });
 
   it("starts for every object that is created under the prefix, whatever its name's ending", async () => {
-    const { eventRule, eventTarget, rolePolicy } = await declare();
+    const { eventRule, eventTarget, role, rolePolicy } = await declare();
     assert.deepEqual(JSON.parse(eventRule["flow-rule"].eventPattern), {
       source: ["aws.s3"],
       "detail-type": ["Object Created"],
@@ -167,6 +167,17 @@ describe("Workflow", () => {
     });
     assert.deepEqual(grants(rolePolicy["flow-rule-policy"].policy), { "states:StartExecution": [arn] });
     assert.match(roleArn, /flow-rule-role/);
+    assert.deepEqual(role["flow-rule-role"].assumeRolePolicy.Statement, [
+      {
+        Effect: "Allow",
+        Principal: { Service: "events.amazonaws.com" },
+        Action: "sts:AssumeRole",
+        Condition: {
+          StringEquals: { "aws:SourceAccount": "123456789012" },
+          ArnEquals: { "aws:SourceArn": "arn:aws:events:eu-west-1:123456789012:rule/flow-rule" },
+        },
+      },
+    ]);
   });
 
   it("gives each function what it reads of its environment, and nothing else", async () => {

@@ -274,6 +274,8 @@ describe("ImagePipeline on Azure", () => {
       "photos-state-tags",
       "photos-records-server",
       "photos-records-database",
+      "photos-api-key-vault",
+      "photos-api-key-secret",
     ]) {
       assert.ok(retained.includes(name), name);
     }
@@ -363,6 +365,26 @@ describe("ImagePipeline on Azure", () => {
     ["a container that Azure would refuse", { azure: { container: "Images" } }, /azure\.container is "Images"/],
     ["a container that is the pipeline's own", { azure: { container: "thumbnails" } }, /azure\.container is "thumbnails"/],
     ["too many instances", { azure: { alwaysReady: 21 } }, /azure\.alwaysReady is 21: it must be between 0 and 20/],
+    [
+      "more instances than there can be",
+      { azure: { maximumInstances: 1_001 } },
+      /azure\.maximumInstances is 1001: it must be between 1 and 1000/,
+    ],
+    [
+      "fewer instances than always run",
+      { azure: { alwaysReady: 3, maximumInstances: 2 } },
+      /maximumInstances is 2: it must be between 3 and/,
+    ],
+    [
+      "an administrator without a name",
+      { azure: { sqlAdministrator: { sid: "00112233-4455-6677-8899-aabbccddeeff", principalType: "User" } } },
+      /azure\.sqlAdministrator\.login is undefined: it must be how/,
+    ],
+    [
+      "an administrator without an id",
+      { azure: { sqlAdministrator: { login: "dba", principalType: "User" } } },
+      /azure\.sqlAdministrator\.sid is undefined: it must be the object id of a user or group, or the application \(client\) id/,
+    ],
     ["an adopted container without its group", { source: { existing: "companyfiles/uploads" } }, /azure\.source is undefined/],
     ["a group without an adopted container", { azure: { source: { resourceGroup: "company" } } }, /azure\.source is \{/],
     [

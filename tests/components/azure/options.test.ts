@@ -106,11 +106,25 @@ describe("An option on Azure changes this, and nothing else:", () => {
             "photos-group",
             ...["account", "blobs", "dead-letters", "lifecycle", "thumbnails", "uploads"].map((child) => `photos-images-${child}`),
             ...["database", "firewall", "server"].map((child) => `photos-records-${child}`),
+            ...["secret", "vault"].map((child) => `photos-api-key-${child}`),
             ...["account", "jobs", "packages", "parked", "poison", "tags"].map((child) => `photos-state-${child}`),
           ],
           "retainOnDelete",
           true,
         ),
+      },
+    ],
+    recovery: [
+      { recovery: { days: 14 } },
+      {
+        changed: {
+          "photos-api-key-vault properties.enablePurgeProtection": true,
+          "photos-api-key-vault properties.softDeleteRetentionInDays": 14,
+          ...on(["photos-images-blobs"], "deleteRetentionPolicy.enabled", true),
+          ...on(["photos-images-blobs"], "deleteRetentionPolicy.days", 14),
+          ...on(["photos-images-blobs"], "containerDeleteRetentionPolicy.enabled", true),
+          ...on(["photos-images-blobs"], "containerDeleteRetentionPolicy.days", 14),
+        },
       },
     ],
     "logs.retention": [{ logs: { retention: "90 days" } }, { changed: { "photos-monitoring-workspace retentionInDays": 90 } }],
@@ -130,6 +144,10 @@ describe("An option on Azure changes this, and nothing else:", () => {
     "azure.alwaysReady": [
       { azure: { alwaysReady: 3 } },
       { changed: { "photos-app-app functionAppConfig.scaleAndConcurrency.alwaysReady": [{ name: "durable", instanceCount: 3 }] } },
+    ],
+    "azure.maximumInstances": [
+      { azure: { maximumInstances: 5 } },
+      { changed: { "photos-app-app functionAppConfig.scaleAndConcurrency.maximumInstanceCount": 5 } },
     ],
     "azure.sqlAdministrator": [
       { azure: { sqlAdministrator: { login: "dba", sid: "aaaaaaaa-0000-4000-8000-00000000000f", principalType: "Group" } } },
@@ -183,6 +201,7 @@ describe("An option on Azure changes this, and nothing else:", () => {
       metadata: true,
       origins: true,
       removal: true,
+      recovery: true,
       logs: true,
       tags: true,
       azure: true,

@@ -82,6 +82,8 @@ describe("A part of the pipeline on Azure is declared exactly:", () => {
       "files-blobs": {
         ...of,
         blobServicesName: "default",
+        deleteRetentionPolicy: { enabled: false },
+        containerDeleteRetentionPolicy: { enabled: false },
         cors: {
           corsRules: [
             {
@@ -95,6 +97,15 @@ describe("A part of the pipeline on Azure is declared exactly:", () => {
         },
       },
     });
+  });
+
+  it("what was deleted can be had back for some days, where that is asked for, and purged by nobody meanwhile", async () => {
+    const { "files-blobs": blobs } = (await exact(() => new Storage("files", { ...GROUP, recovery: 7 }).openTo([]))) as Record<string, any>;
+    assert.deepEqual(blobs.deleteRetentionPolicy, { enabled: true, days: 7 });
+    assert.deepEqual(blobs.containerDeleteRetentionPolicy, { enabled: true, days: 7 });
+    const key = await exact(() => new ApiKey("key", { ...GROUP, tenantId: DEPLOYER.tenantId, recovery: 14 }));
+    const { softDeleteRetentionInDays, enablePurgeProtection } = (key as Record<string, any>)["key-vault"].properties;
+    assert.deepEqual([softDeleteRetentionInDays, enablePurgeProtection], [14, true]);
   });
 
   it("everything in an account outlives the stack, where it is to be retained", async () => {

@@ -34,6 +34,7 @@ describe("A pipeline's arguments", () => {
       metadata: { gps: true },
       origins: ["https://app.example.org", "http://localhost:5173"],
       removal: "retain",
+      recovery: { days: 7 },
       logs: { retention: "1 day" },
       tags: { team: "photos" },
     });
@@ -54,6 +55,7 @@ describe("A pipeline's arguments", () => {
       apiKey: "0123456789abcdef",
       origins: ["https://app.example.org", "http://localhost:5173"],
       removal: "retain",
+      recovery: 7,
       logRetention: "1 day",
       tags: { team: "photos" },
     });
@@ -195,6 +197,14 @@ describe("A pipeline's arguments", () => {
       'photos: origins[0] is "https://app.example.org/": it must be an origin, without path: "https://app.example.org".',
     ],
     ["every origin", { origins: ["*"] }, 'photos: origins[0] is "*": it must be a URL such as "https://example.org".'],
+    ["a recovery that is too short for a vault", { recovery: { days: 6 } }, "photos: recovery.days is 6: it must be between 7 and 30."],
+    ["a recovery that is too long for a secret", { recovery: { days: 31 } }, "photos: recovery.days is 31: it must be between 7 and 30."],
+    ["a recovery of no days", { recovery: {} as never }, "photos: recovery.days is undefined: it must be between 7 and 30."],
+    [
+      "a recovery of what belongs to somebody else",
+      { source: { existing: "company" }, recovery: { days: 7 } } as never,
+      'photos: recovery is {"days":7}: it must be left out where a store is adopted. What can be had back of it is its owner\'s choice.',
+    ],
     ["an unknown removal", { removal: "keep" }, 'photos: removal is "keep": it must be "destroy" or "retain".'],
     [
       "logs that are kept for less than a day",
@@ -214,7 +224,7 @@ describe("A pipeline's arguments", () => {
     [
       "an option that is none",
       { thumbnail: {} },
-      'photos: an option is "thumbnail": it must be one of source, thumbnails, limits, tagger, notify, auth, apiKey, metadata, origins, removal, logs, tags.',
+      'photos: an option is "thumbnail": it must be one of source, thumbnails, limits, tagger, notify, auth, apiKey, metadata, origins, removal, recovery, logs, tags.',
     ],
     [
       "an empty name to adopt",
