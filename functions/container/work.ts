@@ -10,8 +10,11 @@ import type { Delivery } from "./delivery.js";
 import { log, shown } from "./log.js";
 import { type Ending, type Execution, processImage } from "./process-image.js";
 
-/** What became of a delivery: how its run ended; what else it asked for was done; it will be tried again; it was parked; it is somebody else's. */
-export type Result = Ending | "deleted" | "retried" | "parked" | "lost";
+/**
+ * What became of a delivery: how its run ended; what else it asked for was done; it waits for the image's own event; it will be tried again; it was
+ * parked; it is somebody else's.
+ */
+export type Result = Ending | "deleted" | "attributed" | "retried" | "parked" | "lost";
 
 /** Who is told of what happens. */
 export interface Observer {
@@ -55,15 +58,18 @@ async function settle(job: Job, delivery: Held, { ports, attempts, retryAfter, o
     const told = `Processing has been tried ${attempts} times, and ended without a word each time: the processor's log may say why.`;
     return give(delivery, { code: "UNDELIVERED", message: told }, job, ports);
   }
+  // Whole seconds: the queue takes no others.
+  const wait = Math.ceil(Math.min(retryAfter * 2 ** (attempt - 1), LONGEST_WAIT));
   try {
+    // The event for the same blob is about to come, or has: two runs of one version would do all the work twice.
+    if (job.kind === "owned" && attempt === 1 && attempts > 1 && (await arrivalOf(job, ports)))
+      return (await delivery.release(wait)) ? "attributed" : "lost";
     const result = await perform(job, delivery, ports, observer);
     return (await delivery.complete()) ? result : "lost";
   } catch (error) {
     const level = attempt < attempts ? "warn" : "error";
     log(level, "a message could not be worked on", { id, attempt, key: keyOf(job), error: shown(error) });
     if (attempt >= attempts) return give(delivery, troubleIn(error), job, ports);
-    // Whole seconds: the queue takes no others.
-    const wait = Math.ceil(Math.min(retryAfter * 2 ** (attempt - 1), LONGEST_WAIT));
     return (await delivery.release(wait)) ? "retried" : "lost";
   }
 }
@@ -89,7 +95,7 @@ async function arrivalOf(job: Exclude<Job, { kind: "deleted" }>, ports: Ports): 
   const object = await ports.uploads.head(key);
   if (!object) return undefined;
   await attribute({ key, user, at: object.modifiedAt }, ports);
-  // Event Grid's event for this blob may be there, may still come, or may never: whichever is first starts the run.
+  // Event Grid's event for this blob may never come: then this starts the run.
   return { key, sequencer: "", etag: object.etag, size: object.size, user, at: object.modifiedAt, redrive: false };
 }
 

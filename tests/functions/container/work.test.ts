@@ -132,10 +132,36 @@ describe("A message of the queue", () => {
         await send(etag);
         const found = await record();
         assert.deepEqual([found?.status, found?.user, told.length], ["completed", "ann", 1]);
+        const runs = stages.filter((name) => name === "GenerateThumbnails").length;
+        assert.equal(runs, order.includes("twice") ? 2 : 1, "for events, there are runs; for the messages beside them, none");
         const tag = found?.tags?.[0]?.name ?? assert.fail("no tags");
         assert.deepEqual((await memory.tags.find({ tag, user: "ann", limit: 9 })).items, [KEY]);
       });
     }
+
+    it("and wait for each other: while the event's run goes on, the message starts none", async () => {
+      const { etag } = await put();
+      const mine = message(owner("ann"));
+      assert.equal(await deliver(mine), "attributed");
+      let second: Result | undefined;
+      afterNext(memory.records, "begin", async () => {
+        second = await deliver(mine);
+      });
+      assert.equal(await deliverNew(event(etag)), "completed");
+      assert.deepEqual([second, mine.state, mine.delays], ["superseded", "deleted", [5]]);
+      assert.deepEqual([stages.filter((name) => name === "GenerateThumbnails").length, told.length], [1, 1]);
+      assert.equal((await record())?.user, "ann");
+    });
+
+    it("and where no event comes, the message starts the run, again after a crash", async () => {
+      await put();
+      const mine = message(owner("ann"));
+      assert.equal(await deliver(mine), "attributed");
+      assert.equal(await killedAfter(ports.records, "begin", mine), "killed");
+      assert.equal(await deliver(mine), "completed");
+      const found = await record();
+      assert.deepEqual([found?.status, found?.user, told.length, mine.state], ["completed", "ann", 1, "deleted"]);
+    });
 
     it("unless the image is gone", async () => {
       assert.equal(await deliverNew(owner("ann")), "superseded");
@@ -144,7 +170,8 @@ describe("A message of the queue", () => {
 
     it("and a newer version is processed anew", async () => {
       await put();
-      await deliverNew(owner("ann"));
+      const mine = message(owner("ann"));
+      assert.deepEqual([await deliver(mine), await deliver(mine)], ["attributed", "completed"]);
       picture = await photos.jpeg(70, 40);
       const { etag } = await put();
       assert.equal(await deliverNew(event(etag)), "completed");
