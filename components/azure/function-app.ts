@@ -38,6 +38,12 @@ export interface FunctionAppArgs extends Group {
    */
   alwaysReady?: number | undefined;
 
+  /**
+   * Most instances that each group of functions grows to.
+   * @default 40
+   */
+  maximumInstances?: number | undefined;
+
   /** A token for Azure Resource Manager. */
   token: pulumi.Input<string>;
 
@@ -86,7 +92,7 @@ export class FunctionApp extends Component<"plan" | "app" | "code"> {
   }
 
   private createApp(args: FunctionAppArgs, plan: web.AppServicePlan, after: pulumi.Resource[]): web.WebApp {
-    const { identity, host, alwaysReady = 1 } = args;
+    const { identity, host, alwaysReady = 1, maximumInstances = 40 } = args;
     return this.create(
       "app",
       web.WebApp,
@@ -109,7 +115,7 @@ export class FunctionApp extends Component<"plan" | "app" | "code"> {
           runtime: { name: "node", version: "22" },
           scaleAndConcurrency: {
             instanceMemoryMB: 2_048,
-            maximumInstanceCount: 40,
+            maximumInstanceCount: maximumInstances,
             alwaysReady: alwaysReady > 0 ? [{ name: "durable", instanceCount: alwaysReady }] : [],
             triggers: { http: { perInstanceConcurrency: 16 } },
           },

@@ -18,12 +18,21 @@ interface FunctionsOptions {
    * @default 1
    */
   alwaysReady?: number;
+
+  /**
+   * Most instances that each group of functions grows to (orchestrations, HTTP, queues), `alwaysReady` to 1,000. An instance works on three images
+   * at a time, and has six connections to the database, whose Basic tier executes 30 requests at once; AI Vision takes 20 pictures a second. What is
+   * beyond either is tried again for minutes. Below 40 is not possible in every region.
+   * @default 40
+   */
+  maximumInstances?: number;
 }
 
 /** What only Azure can be asked for, wherever the code runs. */
 interface CommonOptions {
   /**
-   * Who administers the database server; whoever deploys has to be it, or a member of it.
+   * Who administers the database server; whoever deploys has to be it, or a member of it. It is set when the server is created. Later changes of the
+   * option change nothing: Azure takes them by `az sql server ad-admin create` only.
    * @default whoever deploys first
    */
   sqlAdministrator?: SqlAdministrator;
@@ -68,12 +77,18 @@ interface Common {
 export interface Functions {
   hosting: "functions";
   alwaysReady: number;
+  maximumInstances: number;
 }
 
 /** Azure's own options, checked, with every default applied. */
 export type Azure = Common & (Functions | Kubernetes);
 
-const HOSTINGS = { functions: ["alwaysReady"], kubernetes: KUBERNETES_OPTIONS } as const;
+const ADMINISTRATOR = {
+  login: "how the administrator is shown",
+  sid: "the object id of a user or group, or the application (client) id of a service principal",
+};
+
+const HOSTINGS = { functions: ["alwaysReady", "maximumInstances"], kubernetes: KUBERNETES_OPTIONS } as const;
 
 /** What containers of the pipeline's own are called beside the one that images arrive in. */
 export const THUMBNAILS = "thumbnails";
@@ -91,6 +106,10 @@ export function azureOptions(name: string, { source: adopted, azure = {} }: Azur
   if (host.hosting === "kubernetes") checkContainer(`${name}: azure.processed`, host.processed, [DEAD_LETTERS]);
   if (sqlAdministrator) {
     onlyOptions(name, sqlAdministrator, ["login", "sid", "principalType"], "azure.sqlAdministrator.");
+    for (const part of ["login", "sid"] as const) {
+      if (!sqlAdministrator[part])
+        throw new InvalidArgument(`${name}: azure.sqlAdministrator.${part}`, sqlAdministrator[part], ADMINISTRATOR[part]);
+    }
     oneOf(`${name}: azure.sqlAdministrator.principalType`, sqlAdministrator.principalType, ["User", "Group", "Application"]);
   }
   if ((adopted === undefined) !== (source === undefined)) {
@@ -115,10 +134,13 @@ export function azureOptions(name: string, { source: adopted, azure = {} }: Azur
 
 function hostOf(name: string, azure: AzureOptions, settings: ValidatedArgs["settings"]): Functions | Kubernetes {
   if (azure.hosting === "kubernetes") return kubernetesOptions(name, azure, settings);
-  const { alwaysReady = 1 } = azure;
+  const { alwaysReady = 1, maximumInstances = 40 } = azure;
   if (!Number.isInteger(alwaysReady) || alwaysReady < 0 || alwaysReady > 20)
     throw new InvalidArgument(`${name}: azure.alwaysReady`, alwaysReady, "between 0 and 20");
-  return { hosting: "functions", alwaysReady };
+  const least = Math.max(1, alwaysReady);
+  if (!Number.isInteger(maximumInstances) || maximumInstances < least || maximumInstances > 1_000)
+    throw new InvalidArgument(`${name}: azure.maximumInstances`, maximumInstances, `between ${least} and 1000`);
+  return { hosting: "functions", alwaysReady, maximumInstances };
 }
 
 function checkContainer(of: string, container: string, own: readonly string[]): void {

@@ -22,7 +22,7 @@ export interface RecordsArgs extends Group, StoreOptions {
   /** The identities that read and write records. */
   users: readonly { name: pulumi.Input<string>; clientId: pulumi.Input<string> }[];
   /**
-   * Who administers the server; whoever deploys has to be it, or a member of it.
+   * Who administers the server, from when it is created; whoever deploys has to be it, or a member of it. Later changes are not applied.
    * @default whoever deploys first
    */
   administrator?: SqlAdministrator | undefined;
@@ -125,7 +125,8 @@ export class Records extends Component<"server" | "firewall" | "database" | "sch
         })),
         ...tagged(args),
       },
-      // Later changes of it are another resource's (ServerAzureADAdministrator), and another deployer is no reason for one.
+      // Azure takes later changes by another resource only (ServerAzureADAdministrator), which its provider refuses to create where the server has an
+      // administrator from the beginning. And another deployer is no reason for one.
       { ...kept(args), ignoreChanges: ["administrators"] },
     );
   }

@@ -9,6 +9,7 @@ const OWN = {
   sourceResourceGroup: "resource group of the adopted account",
   sourceSystemTopic: "the adopted account's system topic, if it has one",
   alwaysReady: "instances of the app that always run: 0 to 20",
+  maximumInstances: "most instances of the app: 1 to 1000",
   sqlAdministrator: "JSON: { login, sid, principalType }",
   processed: "name of the container that processed images go to",
   image: "an image that is there, by its digest: registry.example.org/pipeline@sha256:…",
@@ -29,20 +30,25 @@ const VALUES = ["sqlAdministrator", "replicas", "nodes", "authorizedRanges"] as 
 /** Config in, pipeline, outputs out. */
 export default async function program(): Promise<Record<keyof ImagePipelineOutputs, unknown> & { certificate?: unknown }> {
   const args = pipelineArgs(OWN);
-  const [resourceGroup, systemTopic, alwaysReady] = [text("sourceResourceGroup"), text("sourceSystemTopic"), text("alwaysReady")];
+  const [resourceGroup, systemTopic] = [text("sourceResourceGroup"), text("sourceSystemTopic")];
   const source = (resourceGroup || systemTopic) && { ...(resourceGroup && { resourceGroup }), ...(systemTopic && { systemTopic }) };
   // The pipeline checks what belongs together.
   const azure = {
     ...set(TEXTS, text),
     ...set(VALUES, (key) => json(key, OWN[key])),
     ...(source && { source }),
-    ...(alwaysReady && { alwaysReady: Number(alwaysReady) }),
+    ...set(["alwaysReady", "maximumInstances"], number),
     ...set(["tls"], tls),
   };
   const photos = new ImagePipeline("photos", { ...args, azure } as ImagePipelineArgs);
   const { url, apiKey, uploads, thumbnails, topic, workflow, records, deadLetters, certificate } = photos;
   const outputs = { url, apiKey, uploads, thumbnails, topic, workflow, records, deadLetters };
   return azure.hosting === "kubernetes" ? { ...outputs, certificate } : outputs;
+}
+
+function number(key: string): number | undefined {
+  const value = text(key);
+  return value ? Number(value) : undefined;
 }
 
 /** A word, or JSON. */

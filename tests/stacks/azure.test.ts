@@ -11,6 +11,7 @@ describe("The stack on Azure", () => {
     const resources = await stack({
       "image-pipeline:container": "photos-in",
       "image-pipeline:alwaysReady": "0",
+      "image-pipeline:maximumInstances": "10",
       "image-pipeline:tagger": "none",
       "image-pipeline:sqlAdministrator": '{"login":"dba","sid":"aaaaaaaa-0000-4000-8000-00000000000f","principalType":"Group"}',
     });
@@ -18,6 +19,7 @@ describe("The stack on Azure", () => {
     assert.equal(inputs("photos-group")?.location, "northeurope");
     assert.equal(inputs("photos-images-uploads")?.containerName, "photos-in");
     assert.deepEqual(inputs("photos-app-app")?.functionAppConfig.scaleAndConcurrency.alwaysReady, []);
+    assert.equal(inputs("photos-app-app")?.functionAppConfig.scaleAndConcurrency.maximumInstanceCount, 10);
     assert.equal(inputs("photos-records-server")?.administrators.principalType, "Group");
   });
 

@@ -22,6 +22,7 @@ export interface KubernetesOptions {
 
   /** Instances of a Function App: here there is none. */
   alwaysReady?: never;
+  maximumInstances?: never;
 
   /**
    * Name of the container that processed images and renditions go to; not beside an adopted container, where it is one that is nobody else's.
