@@ -47,5 +47,12 @@ describe("The embedded engine makes of a program what Pulumi's CLI makes of it",
   }
 });
 
+describe("The stack dev, which `npm start` runs", () => {
+  it("is the stack azure by another name, so that what the CLI makes of that holds for it", async () => {
+    const [dev, azure] = [await settingsOf("dev"), await settingsOf("azure")];
+    assert.deepEqual(dev, { ...azure, stack: "dev" });
+  });
+});
+
 const HINT =
   "What is declared is not what was recorded. If that is meant: `npm run graphs`, with Pulumi's CLI on PATH, records it anew; read the difference.";
