@@ -25,6 +25,7 @@ import { OPERATIONS, permissionsFor, readingOf } from "./permissions.js";
 import { readRequest, type StorageCall } from "./requests.js";
 import { accountOf, type Stores, storageResources } from "./resources.js";
 import { createsOnly, delegationKeyValue, readKeyInfo, SAS_PARAMETERS, verifyDelegation } from "./signatures.js";
+import { retentionOf, SoftDeleted } from "./soft-delete.js";
 
 const AUDIENCE = "https://storage.azure.com";
 /** Milliseconds between two looks for what lifecycle rules delete. */
@@ -50,6 +51,7 @@ interface Passing {
  */
 export default function storage(): Service {
   let azurite: Azurite;
+  let softDeleted: SoftDeleted;
   let secret: Buffer;
   let sweep: NodeJS.Timeout | undefined;
   const sequencers = new Sequencers();
@@ -131,10 +133,18 @@ export default function storage(): Service {
         asSigned: signedItself,
       });
     const api = CHANGES[operation];
+    if (operation === "ListBlobs" && /\bdeleted\b/.test(query.get("include") ?? ""))
+      throw new CloudError("NotImplemented", "The embedded cloud does not list deleted blobs: restore them by their names.", 501);
     if (operation === "PutMessage") {
       const response = accepted(await forward());
       logWrite(accountOf(cloud, account), operation, request.url.href, cloud);
       return response;
+    }
+    if (operation === "UndeleteBlob" && holder !== undefined && blob !== undefined) {
+      // Nobody is told: Event Grid has no event for it.
+      const address = { account, container: holder, blob };
+      await inTurn(changing, `${account}/${holder}/${blob}`, () => softDeleted.restore(address));
+      return { status: 200, headers: { "x-ms-version": request.headers["x-ms-version"] ?? "2021-10-04" } };
     }
     if (api === undefined || holder === undefined || blob === undefined) return accepted(await forward());
 
@@ -143,6 +153,7 @@ export default function storage(): Service {
         send("blob", account, "HEAD", `/${encodeURIComponent(holder)}/${blob.split("/").map(encodeURIComponent).join("/")}`);
       const partly = query.has("snapshot") || headers["x-ms-delete-snapshots"] === "only";
       const before = api === "DeleteBlob" && !partly ? await look().catch(() => undefined) : undefined;
+      if (before && retentionOf(account, cloud) !== undefined) await softDeleted.keep({ account, container: holder, blob }, cloud.now());
       const response = await forward();
       if (creating && (response.status === 409 || response.status === 412)) {
         throw new CloudError("UnauthorizedBlobOverwrite", "This request is not authorized to perform blob overwrites.", 403);
@@ -237,8 +248,10 @@ export default function storage(): Service {
     async start(cloud, folder) {
       secret = await keptSecret(join(folder, "secret"));
       azurite = new Azurite(join(folder, "azurite"), keyOf);
+      softDeleted = new SoftDeleted(azurite);
       sweep = setInterval(() => {
-        applyLifecycle(cloud, contents(cloud)).catch((error: Error) =>
+        const applied = applyLifecycle(cloud, contents(cloud)).then(() => softDeleted.purge(cloud));
+        applied.catch((error: Error) =>
           cloud.trace.add({ kind: "note", subject: "storage", text: `Lifecycle rules could not be applied: ${error.message}` }),
         );
       }, SWEEP);
@@ -279,17 +292,18 @@ export default function storage(): Service {
       endpoints: STORES,
       takesPlain: ({ url }) => url.searchParams.has("sig"),
       guard,
-      operations: { ...operations, ApplyLifecycle: lifecycleOperation(contents) },
+      operations: { ...operations, ApplyLifecycle: lifecycleOperation(contents, (cloud) => softDeleted.purge(cloud)) },
     },
   };
 }
 
 /** Not Azure's: applies lifecycle rules now, for whoever cannot wait. */
-const lifecycleOperation = (contents: (cloud: Cloud) => Contents): Operation => ({
+const lifecycleOperation = (contents: (cloud: Cloud) => Contents, purge: (cloud: Cloud) => Promise<void>): Operation => ({
   needs: () => [],
   async handle(_input, { cloud, principal }) {
     if (principal.kind !== "account") throw new CloudError("AuthorizationFailure", "Lifecycle rules apply themselves.", 403);
     await applyLifecycle(cloud, contents(cloud));
+    await purge(cloud);
     return {};
   },
 });

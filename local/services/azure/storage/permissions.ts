@@ -44,6 +44,7 @@ const ACTIONS: Readonly<Record<string, string | undefined>> = {
   SetBlobTags: `${BLOBS}/tags/write`,
   LeaseBlob: `${BLOBS}/write`,
   SnapshotBlob: WRITE_BLOB,
+  UndeleteBlob: `${BLOBS}/write`,
   SetBlobTier: `${BLOBS}/write`,
   PutPage: `${BLOBS}/write`,
   GetPageRanges: `${BLOBS}/read`,

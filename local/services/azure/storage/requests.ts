@@ -93,6 +93,7 @@ const BLOB: Record<string, string> = {
   "PUT tags": "SetBlobTags",
   "PUT lease": "LeaseBlob",
   "PUT snapshot": "SnapshotBlob",
+  "PUT undelete": "UndeleteBlob",
   "PUT tier": "SetBlobTier",
   "PUT page": "PutPage",
   "GET pagelist": "GetPageRanges",

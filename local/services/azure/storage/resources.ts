@@ -141,7 +141,7 @@ export function storageResources(stores: Stores): Record<string, ResourceType> {
           cloud.trace.add({
             kind: "note",
             subject: accountName,
-            text: `${accountName}: soft delete is declared, and not emulated: what is deleted here is gone`,
+            text: `${accountName}: soft delete is emulated for blobs that are deleted; what is overwritten is gone, and so are deleted containers`,
           });
         }
         return { ...given, sku: accountOf(cloud, accountName).outputs.sku };

@@ -60,6 +60,7 @@ const LETTERS: Readonly<Record<string, string>> = {
   SetBlobMetadata: "w",
   SetBlobProperties: "w",
   SetBlobTier: "w",
+  UndeleteBlob: "w",
   LeaseBlob: "w",
   AppendBlock: "aw",
   DeleteBlob: "d",

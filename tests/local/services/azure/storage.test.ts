@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { request as httpsRequest } from "node:https";
+import { mock } from "node:test";
 import { TableClient } from "@azure/data-tables";
 import {
   BlobSASPermissions,
@@ -292,6 +293,53 @@ describe("Azure Storage", function () {
       });
     assert.equal((await ask("https://photos.example")).status, 200);
     assert.equal((await ask("https://elsewhere.example")).status, 403);
+  });
+
+  it("gives back a blob that was deleted, for the days that its account says", async () => {
+    const files = await storageAccount(azure, "softly");
+    const accountName = files.outputs.name;
+    const { id } = await azure.declare("azure-native:storage:BlobContainer", "kept", { accountName, containerName: "kept" });
+    const service = { accountName, blobServicesName: "default" };
+    const policy = (deleteRetentionPolicy: Properties) => ({ ...service, deleteRetentionPolicy });
+    const soft = await azure.declare("azure-native:storage:BlobServiceProperties", "soft", policy({ enabled: true, days: 7 }));
+    await azure.grant(writer, "blobContributor", id);
+    const reader = await azure.identity("kept-reader");
+    await azure.grant(reader, "blobReader", id);
+    const file = (as: Resource, name = "a b/ü.png") =>
+      new BlobServiceClient(files.outputs.primaryEndpoints.blob, azure.credential(as), options)
+        .getContainerClient("kept")
+        .getBlockBlobClient(name);
+    await file(writer).upload("hello", 5, { blobHTTPHeaders: { blobContentType: "image/png" }, metadata: { user: "ann" } });
+    await file(writer).delete();
+    assert.equal(await file(writer).exists(), false);
+    await assert.rejects(file(reader).undelete(), { code: "AuthorizationPermissionMismatch" });
+    events.length = 0;
+    await file(writer).undelete();
+    const { contentType, metadata } = await file(writer).getProperties();
+    assert.deepEqual({ contentType, metadata }, { contentType: "image/png", metadata: { user: "ann" } });
+    assert.equal(String(await file(writer).downloadToBuffer()), "hello");
+    assert.deepEqual(events, [], "nobody is told");
+    await file(writer).undelete();
+    await assert.rejects(file(writer, "never.png").undelete(), { code: "BlobNotFound" });
+
+    await file(writer).delete();
+    const input = { container: "kept" };
+    const apply = () => azure.test.cloud.call({ service: "storage", operation: "ApplyLifecycle", input, as: azure.test.owner });
+    const inDays = async (days: number) => {
+      const at = new Date(Date.now() + days * 86_400_000);
+      const clock = mock.method(azure.test.cloud, "now", () => at);
+      await apply().finally(() => clock.mock.restore());
+    };
+    await inDays(6);
+    await file(writer).undelete();
+    await file(writer).delete();
+    await inDays(8);
+    await assert.rejects(file(writer).undelete(), { code: "BlobNotFound" });
+
+    await azure.test.change(soft, { ...soft.inputs, ...policy({ enabled: false }) });
+    await file(writer).upload("gone", 4);
+    await file(writer).delete();
+    await assert.rejects(file(writer).undelete(), { code: "BlobNotFound" }, "where it is off, nothing is kept");
   });
 
   it("refuses names, kinds and features that are not", async () => {
