@@ -3,11 +3,11 @@ import { z } from "zod";
 import type { DeadLetter, DeadLetters } from "../core/ports.js";
 import { decoded, encoded, LONGEST_MESSAGE } from "./queue-message.js";
 
-/** Seconds that a message is out of others' sight while one reader walks the queue; what a reader forgets comes back after them. */
+/** Seconds that a message is out of others' sight at most while one reader walks the queue; what a reader forgets comes back after them. */
 const OUT_OF_SIGHT = 30;
 /** Milliseconds that one walk may take, within `OUT_OF_SIGHT` and an API call. */
 const WALK = 20_000;
-/** Messages that can be looked at, or received, at once. */
+/** Messages that can be looked at, or received, at once; and that are put back at once. */
 const PER_REQUEST = 32;
 /** Characters of what an error said that are kept where room is short. */
 const LONGEST_TEXT = 8_000;
@@ -30,11 +30,21 @@ export class QueueDeadLetters implements DeadLetters {
   }
 
   async take(key: string): Promise<DeadLetter[]> {
-    const [wanted, others]: [DequeuedMessageItem[], DequeuedMessageItem[]] = [[], []];
+    const [wanted, held]: [DequeuedMessageItem[], DequeuedMessageItem[]] = [[], []];
     const taken: DequeuedMessageItem[] = [];
+    const seen = new Set<string>();
+    const { approximateMessagesCount: most = Number.POSITIVE_INFINITY } = await this.queue.getProperties();
     try {
-      for await (const messages of this.walk())
-        for (const message of messages) (letterOf(message).key === key ? wanted : others).push(message);
+      for await (const messages of this.walk()) {
+        const others = messages.filter((message) => letterOf(message).key !== key);
+        wanted.push(...messages.filter((message) => !others.includes(message)));
+        // Back at once, which is behind all the others. What comes a second time in spite of that is held, so that the walk gets past it.
+        held.push(...others.filter(({ messageId }) => seen.has(messageId)));
+        await this.putBack(others.filter(({ messageId }) => !seen.has(messageId)));
+        for (const { messageId } of messages) seen.add(messageId);
+        // The count is never too small.
+        if (seen.size >= most) break;
+      }
       for (const message of wanted) {
         await this.queue.deleteMessage(message.messageId, message.popReceipt);
         taken.push(message);
@@ -43,7 +53,8 @@ export class QueueDeadLetters implements DeadLetters {
       // What has been taken by now is the caller's alone.
       if (taken.length === 0) throw error;
     } finally {
-      await this.putBack([...others, ...wanted.filter((message) => !taken.includes(message))]);
+      held.push(...wanted.filter((message) => !taken.includes(message)));
+      for (let from = 0; from < held.length; from += PER_REQUEST) await this.putBack(held.slice(from, from + PER_REQUEST));
     }
     return taken.map(letterOf);
   }
@@ -61,10 +72,8 @@ export class QueueDeadLetters implements DeadLetters {
   }
 
   private async putBack(messages: readonly DequeuedMessageItem[]): Promise<void> {
-    // One that fails comes back by itself, a little later.
-    await Promise.allSettled(
-      messages.map(({ messageId, popReceipt, messageText }) => this.queue.updateMessage(messageId, popReceipt, messageText, 0)),
-    );
+    // One that fails comes back by itself, a little later. Without a text, it keeps the one that it has.
+    await Promise.allSettled(messages.map(({ messageId, popReceipt }) => this.queue.updateMessage(messageId, popReceipt, undefined, 0)));
   }
 }
 

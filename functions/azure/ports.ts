@@ -23,13 +23,16 @@ import { QueueWorkflow } from "./workflow.js";
 /** Records in a database that does not forget by itself. */
 export type Records = ResumableRecords & Pick<SqlRecordStore, "forget">;
 
+/** Tags in a table that does not forget by itself. */
+export type Tags = TagIndex & Pick<TableTagIndex, "forget">;
+
 /** Where images and all that is known of them are kept. */
 export interface Stores {
   settings: Settings;
   uploads: ObjectStore;
   variants: ObjectStore;
   records: Records;
-  tags: TagIndex;
+  tags: Tags;
   deadLetters: DeadLetters;
   workflow: Workflow;
   clock: Clock;
@@ -125,7 +128,8 @@ export function taggerOf(which: Settings["tagger"], credential: TokenCredential,
 export function mails(credential: TokenCredential): Notifier[] {
   if (!isDeclared("EMAIL_ENDPOINT")) return [];
   const { EMAIL_ENDPOINT, EMAIL_SENDER, EMAIL_RECIPIENT } = environment("EMAIL_ENDPOINT", "EMAIL_SENDER", "EMAIL_RECIPIENT");
-  const call = caller(credential, "https://communication.azure.com/.default");
+  // Mails are few in an hour: who waits for their turn would keep images waiting.
+  const call = caller(credential, "https://communication.azure.com/.default", 0);
   return [new MailNotifier(call, { endpoint: EMAIL_ENDPOINT, sender: EMAIL_SENDER, recipient: EMAIL_RECIPIENT })];
 }
 

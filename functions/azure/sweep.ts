@@ -3,7 +3,8 @@ import { activities } from "./activities.js";
 import type { Ports } from "./ports.js";
 
 /**
- * Ends what has been `processing` for too long, announces what failed by that, and forgets tombstones whose time is over.
+ * Ends what has been `processing` for too long, announces what failed by that, and forgets tombstones and labels whose time is
+ * over.
  *
  * @param isUnderWay Knows of runs that are not lost, where the host does.
  */
@@ -13,6 +14,7 @@ export async function sweepAndTell(ports: Ports, isUnderWay?: SweepPorts["isUnde
     sweep({ ...ports, announce: Notify, ...(isUnderWay && { isUnderWay }) }),
     // Whatever becomes of the images.
     ports.records.forget(),
+    ports.tags.forget(),
   ]);
   for (const each of done) if (each.status === "rejected") throw each.reason;
 }

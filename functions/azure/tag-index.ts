@@ -29,6 +29,9 @@ type Tagged = Pick<ImageRecord, "key" | "user" | "uploadedAt" | "tags">;
 /** After these, labels are found anew: the models get better. */
 const LABELS_DAYS = 90;
 
+/** Milliseconds that `forget` looks at one part in 256 of the labels: at all of them within a day, so that no look is long. */
+const TURN = 300_000;
+
 /** Requests of one change that are under way at a time. */
 const AT_ONCE = 16;
 
@@ -110,6 +113,19 @@ export class TableTagIndex implements TagIndex {
     await this.table.upsertEntity({ partitionKey, rowKey, Labels: JSON.stringify(tags), Tagger: this.tagger, ExpiresOn }, "Replace");
   }
 
+  /**
+   * Removes labels that are too old to be recalled; the table does not do that by itself. One call looks at a part of them, the next one five minutes
+   * later at the next part.
+   */
+  async forget(): Promise<void> {
+    const now = this.clock.now();
+    const part = (Math.floor(now.getTime() / TURN) % 256).toString(16).padStart(2, "0");
+    const [from] = labelsAt(part);
+    const filter = odata`PartitionKey ge ${from} and PartitionKey lt ${`${from}~`} and ExpiresOn le ${now}`;
+    const pages = this.table.listEntities({ queryOptions: { filter, select: ["PartitionKey", "RowKey"] } }).byPage({ maxPageSize: 1_000 });
+    for await (const page of pages) await this.write([], page as unknown as Row[]);
+  }
+
   private async write(rows: readonly Row[], obsolete: readonly Row[]): Promise<void> {
     const requests = [
       ...rows.map((row) => () => this.table.upsertEntity(row, "Replace")),
@@ -120,11 +136,12 @@ export class TableTagIndex implements TagIndex {
     }
   }
 
-  private async discard({ partitionKey, rowKey }: Row): Promise<void> {
+  /** A row that was read is removed as it was: not one that has been written since. */
+  private async discard({ partitionKey, rowKey, etag = "*" }: Row): Promise<void> {
     try {
-      await this.table.deleteEntity(partitionKey, rowKey);
+      await this.table.deleteEntity(partitionKey, rowKey, { etag: String(etag) });
     } catch (error) {
-      if (!isMissing(error)) throw error;
+      if (!isMissing(error) && !(error instanceof RestError && error.statusCode === 412)) throw error;
     }
   }
 }

@@ -32,6 +32,7 @@ describe("The starter", () => {
     ports = {
       ...memory,
       records: Object.assign(memory.records, { forget: async () => {} }),
+      tags: Object.assign(memory.tags, { forget: async () => {} }),
       settings,
       tagger: statistics,
       notifiers: [{ announce: async (notification) => void told.push(notification) }],

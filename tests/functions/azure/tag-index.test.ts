@@ -61,6 +61,43 @@ describe("Tags in Table Storage", function () {
     assert.equal(await index.recall(sha256), undefined);
   });
 
+  describe("that are too old", () => {
+    const digest = (part: string) => part.repeat(32);
+    const turn = (n: number) => new Date(Math.ceil(Date.parse("2027-02-01") / 76_800_000) * 76_800_000 + n * 300_000);
+
+    it("are forgotten within a day of sweeps, a part of them by each; all else stays", async () => {
+      for (const part of ["00", "01", "ff"]) await index.remember(digest(part), []);
+      await index.replace({ key: "cat.png", user: "ann", uploadedAt: "2026-11-01T00:00:00.000Z" }, [{ name: "Cat", confidence: 98 }]);
+      now = turn(0);
+      await index.remember(digest("0f"), []);
+      const labels = async () => (await rows()).flatMap(({ partitionKey }) => /^sha256:(..)/.exec(String(partitionKey))?.[1] ?? []);
+      for (const [n, left] of [
+        [0, ["01", "0f", "ff"]],
+        [2, ["01", "0f", "ff"]],
+        [1, ["0f", "ff"]],
+        [15, ["0f", "ff"]],
+        [255, ["0f"]],
+      ] as const) {
+        now = turn(n);
+        await index.forget();
+        assert.deepEqual(await labels(), left, `turn ${n}`);
+      }
+      assert.equal((await rows()).length, 4);
+    });
+
+    it("but have been found anew meanwhile are not", async () => {
+      await index.remember(digest("00"), []);
+      now = turn(0);
+      const deleteEntity = table.deleteEntity.bind(table);
+      table.deleteEntity = async (...row) => {
+        await index.remember(digest("00"), [{ name: "Cat", confidence: 98 }]);
+        return deleteEntity(...row);
+      };
+      await index.forget();
+      assert.deepEqual(await index.recall(digest("00")), [{ name: "Cat", confidence: 98 }]);
+    });
+  });
+
   it("in a table that is not there are an error, not nothing", async () => {
     await table.deleteTable();
     await assert.rejects(index.recall("ab"), /TableNotFound/);

@@ -37,6 +37,7 @@ describe("A message of the queue", () => {
     ports = {
       ...memory,
       records: Object.assign(memory.records, { forget: async () => {} }),
+      tags: Object.assign(memory.tags, { forget: async () => {} }),
       settings,
       tagger: statistics,
       notifiers: [{ announce: async (notification) => void told.push(notification) }],
