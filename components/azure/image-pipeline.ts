@@ -16,7 +16,7 @@ import { type Grant, Grants, type GrantsArgs } from "./grants.js";
 import type { Group } from "./group.js";
 import { KUBERNETES_PARTS, KubernetesHosting, type KubernetesTransform } from "./kubernetes/hosting.js";
 import { Identities, type IdentitiesArgs } from "./kubernetes/identities.js";
-import type { Kubernetes } from "./kubernetes/options.js";
+import type { Compatible, Kubernetes } from "./kubernetes/options.js";
 import { Monitoring, type MonitoringArgs } from "./monitoring.js";
 import { type Azure, type AzureArgs, azureOptions, DEAD_LETTERS, type Functions, THUMBNAILS } from "./options.js";
 import type { Images, Parts } from "./parts.js";
@@ -63,7 +63,7 @@ type GrantName =
   | "mail";
 
 /** {@link Contract}, and what only Azure has. */
-export type ImagePipelineArgs = Contract & AzureArgs & Transforms;
+export type ImagePipelineArgs = Contract & AzureArgs & Compatible & Transforms;
 
 const COMMON = ["group", "images", "state", "monitoring", "records", "topic", "email", "vision", "apiKey", "arrivals", "alarms"] as const;
 const PARTS = {

@@ -1,5 +1,6 @@
 import type { Input } from "@pulumi/pulumi";
 import type { Settings } from "../../../functions/core/settings.js";
+import type { TaggerArgs } from "../../contract.js";
 import { InvalidArgument } from "../../core/errors.js";
 import { checkKnown, oneOf, onlyOptions } from "../../core/validation.js";
 
@@ -15,6 +16,10 @@ export type TlsArgs =
   | "none"
   | { certificate: Input<string>; key: Input<string>; host: string; ingress?: never }
   | { ingress: string; certificate?: never; key?: never; host?: never };
+
+/** What can be asked for together: keys and tokens do not travel in clear, and a tagger of one's own is built into the image. */
+export type Compatible = ({ auth: "none" } | { azure?: { tls?: Exclude<TlsArgs, "none"> } }) &
+  ({ tagger?: Exclude<TaggerArgs, `./${string}`> } | { azure?: { image?: never } });
 
 /** What can be asked for where the pipeline runs on a cluster of its own. */
 export interface KubernetesOptions {
