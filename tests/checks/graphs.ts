@@ -68,7 +68,7 @@ const VARIANTS: Readonly<Record<string, { clouds: CloudName[]; config: Record<st
     program: () => {
       // Whoever deploys, as only they can apply the schema.
       const sqlAdministrator = { login: "dba", sid: authorization.getClientConfigOutput().clientId, principalType: "Application" } as const;
-      const azure = { container: "photos-in", alwaysReady: 0, sqlAdministrator };
+      const azure = { container: "photos-in", alwaysReady: 0, maximumInstances: 10, sqlAdministrator };
       return new PipelineOnAzure("photos", { ...OPTIONS, apiKey: "a-key-of-our-own-choosing", azure });
     },
   },
