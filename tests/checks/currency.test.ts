@@ -9,6 +9,7 @@ const EVERYTHING = {
   "image-pipeline:notifyEmail": "ops@example.org",
   "image-pipeline:logRetention": "1000 days",
   "image-pipeline:origins": '["https://app.example.org"]',
+  "image-pipeline:recoveryDays": "7",
 };
 const STACKS: Readonly<Record<string, Record<string, string>>> = {
   aws: { "image-pipeline:cloud": "aws", "aws:region": "eu-west-1" },
@@ -27,8 +28,28 @@ const PREVIEWS = [
   "azure-native:monitor:ScheduledQueryRule",
 ];
 
-/** Runtimes of the clouds that can be had, and until when they are supported (Lambda's and Functions' own lists, November 2026). */
-const RUNTIMES: Readonly<Record<string, string>> = { "nodejs24.x": "2028-04-30", "nodejs22.x": "2027-04-30", "node 22": "2027-04-30" };
+/**
+ * Runtimes that can be had, and until when they are supported: Lambda's and Functions' own lists, and for images Node.js's release schedule (November
+ * 2026).
+ */
+const RUNTIMES: Readonly<Record<string, string>> = {
+  "nodejs24.x": "2028-04-30",
+  "nodejs22.x": "2027-04-30",
+  "node 22": "2027-04-30",
+  "image of node 24": "2028-04-30",
+};
+
+/** What is supported today by its list. */
+function assertSupported(what: string, until: Readonly<Record<string, string>>): void {
+  assert.ok(what in until, `${what} is not among ${Object.keys(until).join(", ")}`);
+  assert.ok(new Date().toISOString().slice(0, 10) <= (until[what] ?? ""), `${what} was supported until ${until[what]}`);
+}
+
+/** `image of node 24`, of each image that the Dockerfile of the pipeline on Kubernetes begins with. */
+function imagesOf(dockerfile: string): string[] {
+  const bases = [...dockerfile.matchAll(/^ARG (?:INSTALLER|RUNTIME)=(.+)$/gm)].map(([, base]) => base as string);
+  return bases.map((base) => `image of node ${/node(?:js)?:?(\d+)/.exec(base)?.[1]}`);
+}
 
 /** Where a type's class is declared in the SDK: `aws:sqs/queue:Queue`, `azure-native:storage:Queue`. */
 function declarationOf(type: string): ts.SourceFile | undefined {
@@ -88,10 +109,15 @@ for (const [stack, config] of Object.entries(STACKS)) {
     });
 
     if (stack === "azure-kubernetes") {
-      // The runtime is the image's, which its Dockerfile names.
       it("runs on a version of Kubernetes that AKS supports", () => {
         const cluster = resources.find(({ type }) => type === "azure-native:containerservice:ManagedCluster");
-        assert.ok(cluster?.inputs.kubernetesVersion in KUBERNETES, `${cluster?.inputs.kubernetesVersion} is not supported`);
+        assertSupported(cluster?.inputs.kubernetesVersion, KUBERNETES);
+      });
+
+      it("runs in images whose Node.js is supported", () => {
+        const images = imagesOf(readFileSync("functions/container/Dockerfile", "utf8"));
+        assert.equal(images.length, 2);
+        for (const image of images) assertSupported(image, RUNTIMES);
       });
       return;
     }
@@ -104,10 +130,20 @@ for (const [stack, config] of Object.entries(STACKS)) {
         return [`${name} ${version}`];
       });
       assert.ok(runtimes.length > 0);
-      for (const runtime of runtimes) assert.ok(runtime in RUNTIMES, `${runtime} is not among ${Object.keys(RUNTIMES).join(", ")}`);
+      for (const runtime of runtimes) assertSupported(runtime, RUNTIMES);
     });
   });
 }
+
+describe("Support", () => {
+  it("has an end, and is looked for in what an image begins with", () => {
+    assertSupported("node 1", { "node 1": "9999-12-31" });
+    assert.throws(() => assertSupported("node 1", { "node 1": "2020-01-01" }), /node 1 was supported until 2020-01-01/);
+    assert.throws(() => assertSupported("node 2", { "node 1": "9999-12-31" }), /node 2 is not among node 1/);
+    const dockerfile = "ARG INSTALLER=node:18-slim\nARG RUNTIME=gcr.io/distroless/nodejs20-debian12:nonroot\nFROM node:16\n";
+    assert.deepEqual(imagesOf(dockerfile), ["image of node 18", "image of node 20"]);
+  });
+});
 
 describe("Deprecation", () => {
   it("is found: of a class and of an input", () => {
