@@ -1,8 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { type SFNClient, StartExecutionCommand } from "@aws-sdk/client-sfn";
 import type { ObjectInfo, Workflow } from "../core/ports.js";
-import type { Arrival } from "../core/stages/validate.js";
-import { arrivalOf } from "./arrival.js";
+import { arrivalOf, departureOf } from "./arrival.js";
 
 /** The state machine. */
 export class StepFunctionsWorkflow implements Workflow {
@@ -13,9 +12,14 @@ export class StepFunctionsWorkflow implements Workflow {
     private readonly uploads: string,
   ) {}
 
-  async redrive(object: ObjectInfo, event?: unknown): Promise<void> {
-    const input = { ...(isAbout(event, object) ? event : createdEvent(object, this.uploads)), redrive: true };
+  async redrive(object: ObjectInfo, events: readonly unknown[] = []): Promise<void> {
+    const parked = events.filter((event) => isAbout(event, object));
+    const input = { ...(parked[0] ?? createdEvent(object, this.uploads)), redrive: true };
     await this.client.send(new StartExecutionCommand({ stateMachineArn: this.stateMachineArn, input: JSON.stringify(input) }));
+  }
+
+  deletionIn(event: unknown): string | undefined {
+    return attempt(() => departureOf(event))?.sequencer;
   }
 }
 
@@ -38,7 +42,7 @@ function createdEvent({ key, size, etag, modifiedAt }: ObjectInfo, bucket: strin
   };
 }
 
-function attempt(read: () => Arrival): Arrival | undefined {
+function attempt<Read>(read: () => Read): Read | undefined {
   try {
     return read();
   } catch {

@@ -4,7 +4,6 @@ import type { Metadata, Tag } from "../core/record.js";
 import { detectLabels } from "../core/stages/detect-labels.js";
 import { extractMetadata } from "../core/stages/extract-metadata.js";
 import { generateThumbnails, type Thumbnails } from "../core/stages/generate-thumbnails.js";
-import { underOtherKey } from "../core/stages/other-key.js";
 import { type Notification, recordFailure, type Stored, storeResults } from "../core/stages/store-results.js";
 import { type Arrival, type ValidImage, validate } from "../core/stages/validate.js";
 import { type Outcome, outcome } from "./outcomes.js";
@@ -23,18 +22,18 @@ export type Announced = { stored: false } | { stored: true; notification: Notifi
 
 /** The stages as activities: what each takes and gives is JSON, which the orchestration keeps in its history. */
 export function activities(ports: Ports) {
-  const { settings, uploads, variants, tags } = ports;
+  const { settings, variants, tags } = ports;
   return {
-    async Validate({ arrival, otherKey }: { arrival: Arrival; otherKey?: string }): Promise<Outcome<ValidImage>> {
-      const first = await validated(arrival, ports);
-      if (first.kind !== "stale") return first;
-      const other = await underOtherKey(arrival, otherKey, uploads);
-      return other ? validated(other, ports) : first;
+    async Validate({ arrival }: { arrival: Arrival }): Promise<Outcome<ValidImage>> {
+      const result = await outcome(() => validate(arrival, ports));
+      if (result.kind !== "found") return result;
+      const { stale, ...image } = result.found as { stale: boolean } & ValidImage;
+      return stale ? { kind: "stale" } : { kind: "found", found: image };
     },
 
-    GenerateThumbnails: (image: ValidImage): Promise<Outcome<Thumbnails>> => outcome(image.run.key, () => generateThumbnails(image, ports)),
+    GenerateThumbnails: (image: ValidImage): Promise<Outcome<Thumbnails>> => outcome(() => generateThumbnails(image, ports)),
 
-    ExtractMetadata: (image: ValidImage): Promise<Outcome<Metadata>> => outcome(image.run.key, () => extractMetadata(image, ports)),
+    ExtractMetadata: (image: ValidImage): Promise<Outcome<Metadata>> => outcome(() => extractMetadata(image, ports)),
 
     async DetectLabels({ image, metadata, thumbnails }: Findings): Promise<Tag[]> {
       if (settings.tagger === "cloud" && !isLargeEnough(thumbnails)) return [];
@@ -53,10 +52,8 @@ export function activities(ports: Ports) {
     },
 
     async Notify(notification: Notification): Promise<void> {
-      // Each is told, whatever becomes of the others; who has been told already may be told again.
-      const told = await Promise.allSettled(ports.notifiers.map((notifier) => notifier.announce(notification)));
-      const refused = told.find((result) => result.status === "rejected");
-      if (refused) throw refused.reason;
+      // One after the other: who comes after one that fails is told once that one is, and not each time that this is tried again.
+      for (const notifier of ports.notifiers) await notifier.announce(notification);
     },
 
     ParkInDeadLetters: (letter: DeadLetter): Promise<void> => ports.deadLetters.park(letter),
@@ -64,13 +61,6 @@ export function activities(ports: Ports) {
 }
 
 export type Activities = ReturnType<typeof activities>;
-
-async function validated(arrival: Arrival, ports: Ports): Promise<Outcome<ValidImage>> {
-  const result = await outcome(arrival.key, () => validate(arrival, ports));
-  if (result.kind !== "found") return result;
-  const { stale, ...image } = result.found as { stale: boolean } & ValidImage;
-  return stale ? { kind: "stale" } : { kind: "found", found: image };
-}
 
 function isLargeEnough({ labelsImage }: Thumbnails): boolean {
   return labelsImage !== undefined && Math.min(labelsImage.width, labelsImage.height) >= SMALLEST;

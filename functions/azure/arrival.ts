@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { LONGEST_USER } from "../core/object-metadata.js";
+import type { ObjectStore } from "../core/ports.js";
 import type { Arrival } from "../core/stages/validate.js";
 
 /** Where images arrive: the container's address, without a slash at its end. */
@@ -12,6 +13,9 @@ export interface Uploads {
 export class UnreadableMessage extends Error {
   override readonly name = "UnreadableMessage";
 }
+
+/** Longest name of a blob, in characters. */
+const LONGEST_NAME = 1_024;
 
 const User = z.string().min(1).max(LONGEST_USER);
 
@@ -33,45 +37,62 @@ const BlobEvent = z.looseObject({
     .string()
     .regex(/^[\w-]{1,64}$/)
     .optional(),
+  /** Ours: whose image it is, by a message that was parked. */
+  user: User.optional(),
 });
 
 /** Requirement 002's message, from whoever uploads: whose image it is. */
 const OwnerMessage = z.looseObject({ blobUrl: z.string(), userId: User });
 
-/** What a message of the queue asks for. */
-export type Job =
-  /** A blob has been written. `otherKey`: how else its event's URL can be read. */
-  | { kind: "created"; arrival: Arrival; otherKey?: string; redriveId?: string }
-  /** A blob has gone. */
-  | { kind: "deleted"; key: string; sequencer: string; at: string }
-  /** A blob is somebody's. */
-  | { kind: "owned"; key: string; user: string };
+/** What a message of the queue asks for. `otherKey`: how else its URL can be read. */
+export type Job = { otherKey?: string } & (
+  | /** A blob has been written. */ { kind: "created"; arrival: Arrival; redriveId?: string }
+  | /** A blob has gone. */ { kind: "deleted"; key: string; sequencer: string; at: string }
+  | /** A blob is somebody's. */ { kind: "owned"; key: string; user: string }
+);
 
 /** @throws UnreadableMessage saying what of the message nobody can work with. */
 export function jobOf(message: unknown, uploads: Uploads): Job {
   if (isObject(message) && "blobUrl" in message && !("eventType" in message)) {
     const { blobUrl, userId } = parsed(OwnerMessage, message, "a message about a blob, { blobUrl, userId }");
-    return { kind: "owned", key: keyIn(blobUrl, uploads).key, user: userId };
+    return { kind: "owned", ...keyIn(blobUrl, uploads), user: userId };
   }
-  const { eventType, eventTime, data, redrive, redriveId } = parsed(BlobEvent, message, "an event of Event Grid for a blob");
-  const { key, raw } = keyIn(data.blobUrl ?? data.url, uploads);
+  const { eventType, eventTime, data, redrive, redriveId, user } = parsed(BlobEvent, message, "an event of Event Grid for a blob");
+  const { key, ...other } = keyIn(data.blobUrl ?? data.url, uploads);
   const { sequencer, eTag, contentLength } = data;
   if (!sequencer && !redrive)
     throw new UnreadableMessage(`The event for ${key} has no sequencer, without which it cannot be told from a late one.`);
-  if (eventType === "Microsoft.Storage.BlobDeleted") return { kind: "deleted", key, sequencer: sequencer ?? "", at: eventTime };
+  if (eventType === "Microsoft.Storage.BlobDeleted") return { kind: "deleted", key, ...other, sequencer: sequencer ?? "", at: eventTime };
   const arrival: Arrival = {
     key,
     sequencer: sequencer ?? "",
     ...(eTag !== undefined && { etag: eTag.replace(/^"(.*)"$/, "$1") }),
     ...(contentLength !== undefined && { size: contentLength }),
+    ...(redrive && user !== undefined && { user }),
     at: eventTime,
     redrive,
   };
-  return { kind: "created", arrival, ...(raw !== key && { otherKey: raw }), ...(redriveId !== undefined && { redriveId }) };
+  return { kind: "created", arrival, ...other, ...(redriveId !== undefined && { redriveId }) };
 }
 
-/** A blob's name in its URL: decoded once, as it stands in a URL, and as it is, in case that the URL was not encoded. */
-function keyIn(address: string, { account, container }: Uploads): { key: string; raw: string } {
+/** The image that a job is about, by the first reading of its URL. */
+export function keyOf(job: Job): string {
+  return job.kind === "created" ? job.arrival.key : job.key;
+}
+
+/**
+ * The job about the blob that there is: where only the other reading of its URL names one, that is the key of all that follows, of the run, its
+ * record and its dead letter. Of a blob that has gone, this cannot be asked: see `cleanUp`.
+ */
+export async function underItsOwnKey(job: Job, uploads: Pick<ObjectStore, "head">): Promise<Job> {
+  const { otherKey, ...first } = job;
+  if (otherKey === undefined || first.kind === "deleted") return job;
+  if ((await uploads.head(keyOf(first))) || !(await uploads.head(otherKey))) return first;
+  return first.kind === "created" ? { ...first, arrival: { ...first.arrival, key: otherKey } } : { ...first, key: otherKey };
+}
+
+/** A blob's name in its URL: decoded once, as it stands in a URL; and, where that differs, as it is, in case that the URL was not encoded. */
+function keyIn(address: string, { account, container }: Uploads): { key: string; otherKey?: string } {
   const place = new URL(`${account.replace(/\/$/, "")}/${container}/`);
   let url: URL;
   try {
@@ -89,8 +110,8 @@ function keyIn(address: string, { account, container }: Uploads): { key: string;
   const raw = path.slice(place.pathname.length);
   const key = attempt(() => decodeURIComponent(raw)) ?? raw;
   const broken = !path.startsWith(place.pathname) || [raw, key].some((name) => name === "" || /(^|[/\\])\.\.?([/\\]|$)|\0/.test(name));
-  if (broken || Buffer.byteLength(key) > 1_024) throw new UnreadableMessage(`${shown(address)} names no blob.`);
-  return { key, raw };
+  if (broken || key.length > LONGEST_NAME) throw new UnreadableMessage(`${shown(address)} names no blob.`);
+  return { key, ...(raw !== key && { otherKey: raw }) };
 }
 
 function parsed<Schema extends z.ZodType>(schema: Schema, message: unknown, what: string): z.infer<Schema> {

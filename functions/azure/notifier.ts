@@ -1,7 +1,8 @@
 import { createHash } from "node:crypto";
 import { ImageRecord } from "../core/record.js";
 import type { Notification } from "../core/stages/store-results.js";
-import type { Call } from "./rest.js";
+import { troubleIn } from "./outcomes.js";
+import { type Call, ServiceError } from "./rest.js";
 
 /** Where results are announced. */
 export interface Notifier {
@@ -45,14 +46,30 @@ function idOf({ key, status, uploadedAt, processedAt }: ImageRecord): string {
   return createHash("sha256").update(identity).digest("hex").slice(0, 32);
 }
 
-/** Mails by Communication Services. */
+/**
+ * Mails by Communication Services, as long as these take them: 30 a minute and 100 an hour, at first. A mail that is refused is one mail less, which
+ * the log tells of; the topic tells of every result.
+ */
 export class MailNotifier implements Notifier {
   constructor(
     private readonly call: Call,
     private readonly mail: { endpoint: string; sender: string; recipient: string },
   ) {}
 
-  async announce({ subject, message }: Notification): Promise<void> {
+  async announce(notification: Notification): Promise<void> {
+    try {
+      await this.send(notification);
+    } catch (error) {
+      const { code, message } = troubleIn(error);
+      const isRate = error instanceof ServiceError && error.status === 429;
+      // More results than mails are nobody's failure; a role that is missing, say, is to ring.
+      console[isRate ? "warn" : "error"](
+        JSON.stringify({ level: isRate ? "warn" : "error", message: "mail not sent", code, error: message }),
+      );
+    }
+  }
+
+  private async send({ subject, message }: Notification): Promise<void> {
     const { endpoint, sender, recipient } = this.mail;
     await this.call(new URL("/emails:send?api-version=2023-03-31", endpoint), {
       method: "POST",

@@ -9,8 +9,6 @@ import { type Outcome, type Trouble, troubleOf } from "./outcomes.js";
 /** What an orchestration starts with. */
 export interface Input {
   arrival: Arrival;
-  /** How else the key in the event can be read. */
-  otherKey?: string;
   /** The event or message that started it, whole, so that it can be redriven. */
   event: unknown;
 }
@@ -35,9 +33,10 @@ const AGAIN = { first: 1_000, most: 60_000 };
  */
 export function* processImage(context: OrchestrationContext): Generator<Task, Ending, unknown> {
   const { df } = context;
-  const { arrival: told, otherKey, event } = df.getInput<Input>();
+  const { arrival: told, event } = df.getInput<Input>();
   const arrival: Arrival = { ...told, execution: df.instanceId };
   const startedAt = df.currentUtcDateTime.toISOString();
+  let isStored = false;
   try {
     return yield* process();
   } catch (error) {
@@ -47,7 +46,7 @@ export function* processImage(context: OrchestrationContext): Generator<Task, En
   }
 
   function* process(): Generator<Task, Ending, unknown> {
-    const valid = (yield call("Validate", { arrival, ...(otherKey !== undefined && { otherKey }) })) as Outcome<ValidImage>;
+    const valid = (yield call("Validate", { arrival })) as Outcome<ValidImage>;
     if (valid.kind !== "found") return yield* notFound(valid);
     const image = valid.found;
     const [thumbnails, metadata] = (yield df.Task.all([call("GenerateThumbnails", image), call("ExtractMetadata", image)])) as [
@@ -66,15 +65,16 @@ export function* processImage(context: OrchestrationContext): Generator<Task, En
 
   function* notFound(outcome: Exclude<Outcome<never>, { kind: "found" }>): Generator<Task, Ending, unknown> {
     if (outcome.kind === "stale") return "superseded";
-    return yield* announce(yield* recordFailure(outcome.failure, outcome.key), "refused");
+    return yield* announce(yield* recordFailure(outcome.failure), "refused");
   }
 
-  function* recordFailure(failure: Failure, key = arrival.key): Generator<Task, Announced, unknown> {
-    return (yield call("RecordFailure", { arrival: { ...arrival, key }, failure })) as Announced;
+  function* recordFailure(failure: Failure): Generator<Task, Announced, unknown> {
+    return (yield call("RecordFailure", { arrival, failure })) as Announced;
   }
 
   function* announce(stored: Announced, ending: Ending): Generator<Task, Ending, unknown> {
     if (!stored.stored) return "superseded";
+    isStored = true;
     yield call("Notify", stored.notification);
     return ending;
   }
@@ -84,6 +84,8 @@ export function* processImage(context: OrchestrationContext): Generator<Task, En
     const steps = [
       () => only("ParkInDeadLetters", { key: arrival.key, event, error: trouble, at: startedAt }),
       function* () {
+        // What could not be announced has its result, which stays.
+        if (isStored) return;
         const stored = yield* recordFailure({ code: "INTERNAL", message: FAILURES.INTERNAL });
         if (stored.stored) yield call("Notify", stored.notification);
       },

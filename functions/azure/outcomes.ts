@@ -5,14 +5,14 @@ import { ObjectChanged, ObjectMissing } from "../core/ports.js";
  * What an activity hands to the orchestration. A refused image and a superseded version are results; only what the infrastructure could not do is
  * thrown, and tried again.
  */
-export type Outcome<Found> = { kind: "found"; found: Found } | { kind: "refused"; failure: Failure; key: string } | { kind: "stale" };
+export type Outcome<Found> = { kind: "found"; found: Found } | { kind: "refused"; failure: Failure } | { kind: "stale" };
 
-/** @param key The object that is looked at. */
-export async function outcome<Found>(key: string, work: () => Promise<Found>): Promise<Outcome<Found>> {
+/** How a stage ends. */
+export async function outcome<Found>(work: () => Promise<Found>): Promise<Outcome<Found>> {
   try {
     return { kind: "found", found: await work() };
   } catch (error) {
-    if (error instanceof ImageRefused) return { kind: "refused", failure: error.failure, key };
+    if (error instanceof ImageRefused) return { kind: "refused", failure: error.failure };
     if (error instanceof ObjectChanged || error instanceof ObjectMissing) return { kind: "stale" };
     throw error;
   }

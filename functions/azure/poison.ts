@@ -1,18 +1,24 @@
-import type { DeadLetters } from "../core/ports.js";
-import { jobOf, UnreadableMessage, type Uploads } from "./arrival.js";
+import type { DeadLetters, ObjectStore } from "../core/ports.js";
+import { jobOf, keyOf, UnreadableMessage, type Uploads, underItsOwnKey } from "./arrival.js";
 
 /**
  * Parks a message that the starter has given up on, so that it is seen among the failures: one that could be done may be redriven, one that nobody
  * can read lies there to be looked at.
  */
-export async function parkPoison(message: unknown, { deadLetters, place }: { deadLetters: DeadLetters; place: Uploads }): Promise<void> {
-  await deadLetters.park({ ...reasonOf(message, place), event: message, at: new Date().toISOString() });
+export async function parkPoison(message: unknown, { deadLetters, ...ports }: Readers & { deadLetters: DeadLetters }): Promise<void> {
+  await deadLetters.park({ ...(await reasonOf(message, ports)), event: message, at: new Date().toISOString() });
 }
 
-function reasonOf(message: unknown, place: Uploads): { key: string; error: { code: string; message: string } } {
+interface Readers {
+  place: Uploads;
+  uploads: Pick<ObjectStore, "head">;
+}
+
+async function reasonOf(message: unknown, { place, uploads }: Readers): Promise<{ key: string; error: { code: string; message: string } }> {
   try {
     const job = jobOf(message, place);
-    const key = job.kind === "created" ? job.arrival.key : job.key;
+    // The store may be what is in the way.
+    const key = keyOf(await underItsOwnKey(job, uploads).catch(() => job));
     return { key, error: { code: "UNDELIVERED", message: "The message could not be handed to the workflow: the app's log says why." } };
   } catch (error) {
     if (!(error instanceof UnreadableMessage)) throw error;

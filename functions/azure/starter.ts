@@ -3,7 +3,7 @@ import type { DurableClient } from "durable-functions";
 import { attribute } from "../core/stages/attribute.js";
 import { cleanUp } from "../core/stages/clean-up.js";
 import type { Arrival } from "../core/stages/validate.js";
-import { jobOf } from "./arrival.js";
+import { jobOf, underItsOwnKey } from "./arrival.js";
 import type { Input } from "./orchestration.js";
 import type { Ports } from "./ports.js";
 
@@ -23,15 +23,15 @@ const ENOUGH = ["Pending", "Running", "Suspended", "ContinuedAsNew", "Completed"
  * @throws UnreadableMessage, so that the message ends in the poison queue.
  */
 export async function startJob(message: unknown, client: Orchestrations, ports: Ports): Promise<void> {
-  const job = jobOf(message, ports.place);
+  const job = await underItsOwnKey(jobOf(message, ports.place), ports.uploads);
   if (job.kind === "deleted") {
-    await cleanUp({ key: job.key, sequencer: job.sequencer, at: job.at }, ports);
+    await cleanUp(job, ports);
     return;
   }
   if (job.kind === "created") {
-    const { arrival, otherKey, redriveId } = job;
+    const { arrival, redriveId } = job;
     const id = arrival.redrive ? `redrive-${redriveId ?? digest(message)}` : instanceId(arrival);
-    return startOnce(id, { arrival, event: message, ...(otherKey !== undefined && { otherKey }) }, client);
+    return startOnce(id, { arrival, event: message }, client);
   }
   const { key, user } = job;
   const object = await ports.uploads.head(key);

@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import type { QueueClient } from "@azure/storage-queue";
 import type { ObjectInfo, Workflow } from "../core/ports.js";
-import { jobOf, type Uploads } from "./arrival.js";
+import { type Job, jobOf, keyOf, type Uploads } from "./arrival.js";
 import { encoded } from "./queue-message.js";
 
 /** The orchestration, started the way it always is: by a message in the queue. */
@@ -11,24 +11,44 @@ export class QueueWorkflow implements Workflow {
     private readonly uploads: Uploads,
   ) {}
 
-  async redrive(object: ObjectInfo, event?: unknown): Promise<void> {
+  async redrive(object: ObjectInfo, events: readonly unknown[] = []): Promise<void> {
+    const parked = events
+      .flatMap((event) => this.read(event))
+      .filter(({ job }) => keyOf(job) === object.key || job.otherKey === object.key);
+    const created = parked.find(({ job }) => isAbout(job, object))?.event;
+    const [user] = parked.flatMap(({ job }) => userIn(job) ?? []);
     const message = {
-      ...(isAbout(event, object, this.uploads) ? event : createdEvent(object, this.uploads)),
+      ...(created ?? createdEvent(object, this.uploads)),
+      ...(user !== undefined && { user }),
       redrive: true,
       redriveId: randomUUID(),
     };
     await this.jobs.sendMessage(encoded(message), { messageTimeToLive: -1 });
   }
+
+  deletionIn(event: unknown): string | undefined {
+    const [job] = this.read(event).map(({ job }) => job);
+    return job?.kind === "deleted" && job.sequencer !== "" ? job.sequencer : undefined;
+  }
+
+  /** What a parked event asks for; nothing, if nobody can read it. */
+  private read(event: unknown): { event: object; job: Job }[] {
+    try {
+      return [{ event: event as object, job: jobOf(event, this.uploads) }];
+    } catch {
+      return [];
+    }
+  }
 }
 
-/** Is this the event of the version that is there? A parked one may be of an older version, or of a deletion. */
-function isAbout(event: unknown, object: ObjectInfo, uploads: Uploads): event is object {
-  try {
-    const job = jobOf(event, uploads);
-    return job.kind === "created" && job.arrival.key === object.key && job.arrival.etag === object.etag;
-  } catch {
-    return false;
-  }
+/** Is this about the version that is there? What is parked may be of an older one, or of a deletion. */
+function isAbout(job: Job, { etag }: ObjectInfo): boolean {
+  return job.kind === "created" && job.arrival.etag === etag;
+}
+
+/** Whose image it is: as a message of its uploader says, or what was redriven because of one. */
+function userIn(job: Job): string | undefined {
+  return job.kind === "owned" ? job.user : job.kind === "created" ? job.arrival.user : undefined;
 }
 
 /** The event that Event Grid would have sent, but for the sequencer, which only the store knows. */

@@ -10,8 +10,6 @@ export type Ending = "completed" | "refused" | "superseded";
 /** What a run starts with. */
 export interface Input {
   arrival: Arrival & { execution: string };
-  /** How else the key in the event can be read. */
-  otherKey?: string;
   /** The execution has been begun before, and died. */
   again: boolean;
 }
@@ -30,12 +28,12 @@ export interface Execution {
  * A refused image is a result, and a success of the workflow: RecordFailure → Notify. What the infrastructure could not do is thrown. Then, as
  * after a crash, the same execution may be run again from the start: what it has stored is stored once, and what it has announced has the same id.
  */
-export async function processImage({ arrival, otherKey, again }: Input, ports: Ports, { held, stage }: Execution): Promise<Ending> {
+export async function processImage({ arrival, again }: Input, ports: Ports, { held, stage }: Execution): Promise<Ending> {
   const stages = activities(ports);
   const stored = (again || arrival.redrive) && (await resumed());
   if (stored) return again ? announce(stored) : "superseded";
 
-  const valid = await stage("Validate", () => stages.Validate({ arrival, ...(otherKey !== undefined && { otherKey }) }));
+  const valid = await stage("Validate", () => stages.Validate({ arrival }));
   if (valid.kind !== "found") return unfound(valid);
   const image = valid.found;
   const [thumbnails, metadata] = await both(
@@ -52,17 +50,12 @@ export async function processImage({ arrival, otherKey, again }: Input, ports: P
   return result.stored ? announce(result.notification) : "superseded";
 
   async function resumed(): Promise<Notification | undefined> {
-    for (const key of new Set([arrival.key, otherKey ?? arrival.key])) {
-      const found = await resumeResults({ key, execution: arrival.execution }, ports);
-      if (found) return found.notification;
-    }
-    return undefined;
+    return (await resumeResults(arrival, ports))?.notification;
   }
 
   async function unfound(outcome: Exclude<Outcome<ValidImage>, { kind: "found" }>): Promise<Ending> {
     if (outcome.kind === "stale") return "superseded";
-    const { failure, key } = outcome;
-    const result = await stage("RecordFailure", () => stages.RecordFailure({ arrival: { ...arrival, key }, failure }));
+    const result = await stage("RecordFailure", () => stages.RecordFailure({ arrival, failure: outcome.failure }));
     return result.stored ? announce(result.notification) : "superseded";
   }
 

@@ -1,5 +1,5 @@
 import { type Activities, activities } from "../azure/activities.js";
-import { type Job, jobOf, UnreadableMessage } from "../azure/arrival.js";
+import { type Job, jobOf, keyOf, UnreadableMessage, underItsOwnKey } from "../azure/arrival.js";
 import { type Trouble, troubleIn } from "../azure/outcomes.js";
 import type { Ports } from "../azure/ports.js";
 import { FAILURES } from "../core/failures.js";
@@ -52,15 +52,17 @@ export async function work(delivery: Held, options: WorkOptions): Promise<{ resu
   return { result: await settle(job, delivery, options), key: keyOf(job) };
 }
 
-async function settle(job: Job, delivery: Held, { ports, attempts, retryAfter, observer }: WorkOptions): Promise<Result> {
+async function settle(told: Job, delivery: Held, { ports, attempts, retryAfter, observer }: WorkOptions): Promise<Result> {
   const { id, attempt } = delivery;
   if (attempt > attempts) {
-    const told = `Processing has been tried ${attempts} times, and ended without a word each time: the processor's log may say why.`;
-    return give(delivery, { code: "UNDELIVERED", message: told }, job, ports);
+    const message = `Processing has been tried ${attempts} times, and ended without a word each time: the processor's log may say why.`;
+    return give(delivery, { code: "UNDELIVERED", message }, told, ports);
   }
   // Whole seconds: the queue takes no others.
   const wait = Math.ceil(Math.min(retryAfter * 2 ** (attempt - 1), LONGEST_WAIT));
+  let job = told;
   try {
+    job = await underItsOwnKey(told, ports.uploads);
     // The event for the same blob is about to come, or has: two runs of one version would do all the work twice.
     if (job.kind === "owned" && attempt === 1 && attempts > 1 && (await arrivalOf(job, ports)))
       return (await delivery.release(wait)) ? "attributed" : "lost";
@@ -76,16 +78,14 @@ async function settle(job: Job, delivery: Held, { ports, attempts, retryAfter, o
 
 async function perform(job: Job, delivery: Held, ports: Ports, observer: Observer): Promise<Result> {
   if (job.kind === "deleted") {
-    await cleanUp({ key: job.key, sequencer: job.sequencer, at: job.at }, ports);
+    await cleanUp(job, ports);
     return "deleted";
   }
   const arrival = await arrivalOf(job, ports);
   // It came and went: whoever uploads again tells again.
   if (!arrival) return "superseded";
-  const otherKey = job.kind === "created" ? job.otherKey : undefined;
   const execution: Execution = { held: () => delivery.held, stage: (name, work) => timed(name, work, observer) };
-  const input = { arrival: { ...arrival, execution: executionOf(job, delivery.id) }, again: delivery.attempt > 1 };
-  return processImage({ ...input, ...(otherKey !== undefined && { otherKey }) }, ports, execution);
+  return processImage({ arrival: { ...arrival, execution: executionOf(job, delivery.id) }, again: delivery.attempt > 1 }, ports, execution);
 }
 
 /** Which version of which image a message is about; whose it is, is written down first where that is what it tells. */
@@ -108,8 +108,10 @@ function executionOf(job: Job, id: string): string {
  * Gives a message up: parks it, whole, so that it can be redriven, and records and announces the failure. Each step is tried, whatever becomes of
  * the others; only what could not be parked comes again.
  */
-async function give(delivery: Held, trouble: Trouble, job: Job | undefined, ports: Ports): Promise<Result> {
+async function give(delivery: Held, trouble: Trouble, told: Job | undefined, ports: Ports): Promise<Result> {
   if (!delivery.held) return "lost";
+  // The store may be what is in the way.
+  const job = told && (await underItsOwnKey(told, ports.uploads).catch(() => told));
   const key = job === undefined ? "" : keyOf(job);
   try {
     await ports.deadLetters.park({ key, event: delivery.message, error: trouble, at: ports.clock.now().toISOString() });
@@ -132,10 +134,6 @@ async function recordFailure(job: Exclude<Job, { kind: "deleted" }>, delivery: H
   const failure = { code: "INTERNAL", message: FAILURES.INTERNAL } as const;
   const result = await RecordFailure({ arrival: { ...arrival, execution: executionOf(job, delivery.id) }, failure });
   if (result.stored) await Notify(result.notification);
-}
-
-function keyOf(job: Job): string {
-  return job.kind === "created" ? job.arrival.key : job.key;
 }
 
 async function timed<Answer>(name: keyof Activities, work: () => Promise<Answer>, observer: Observer): Promise<Answer> {

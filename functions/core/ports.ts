@@ -210,8 +210,10 @@ export interface DeadLetters {
 
 /** The workflow that images go through. */
 export interface Workflow {
-  /** Starts a run for an object that is in the store; `event` is a parked event, if there is one. */
-  redrive(object: ObjectInfo, event?: unknown): Promise<void>;
+  /** Starts a run for an object that is in the store. `events` are what is parked of it, newest first. */
+  redrive(object: ObjectInfo, events?: readonly unknown[]): Promise<void>;
+  /** The sequencer of a parked event that tells of a deletion; `undefined` of any other. */
+  deletionIn(event: unknown): string | undefined;
 }
 
 /** What a tagger is given: the picture and all that is known of it. */

@@ -60,7 +60,7 @@ export class Site {
       ...this.ports,
       uploads: this.uploads,
       variants: this.variants,
-      workflow: { redrive: async ({ key }) => this.process(key) },
+      workflow: { redrive: async ({ key }) => this.process(key), deletionIn: () => undefined },
       clock: wallClock,
       apiKey: async () => KEY,
       settings: this.#settings,

@@ -1,5 +1,8 @@
 import { createRoute, type OpenAPIHono } from "@hono/zod-openapi";
 import type { DeadLetter } from "../ports.js";
+import type { ImageRecord } from "../record.js";
+import { compareSequencers } from "../record-lifecycle.js";
+import { cleanUp } from "../stages/clean-up.js";
 import { openCursor, sealCursor } from "./cursor.js";
 import type { ApiEnv, ApiOptions, Caller } from "./env.js";
 import { ApiError } from "./errors.js";
@@ -27,14 +30,14 @@ const redriveRoute = createRoute({
   method: "post",
   path: "/images/{key}{.+/redrive}",
   operationId: "redriveImage",
-  summary: "Process an image again",
+  summary: "Process an image again; of one whose original has gone, remove what is left",
   request: { params: ImageKey },
   responses: { 202: json("It has begun", Accepted), 404: refusal("NOT_FOUND"), 409: refusal("CONFLICT"), ...ALWAYS },
 });
 
 /** What failed, and how it is tried again. */
 export function failureRoutes(app: OpenAPIHono<ApiEnv>, options: ApiOptions): void {
-  const { uploads, records, deadLetters, workflow } = options;
+  const { uploads, variants, records, tags, deadLetters, workflow, clock, settings } = options;
 
   app.openapi(failuresRoute, async (c) => {
     const { limit, cursor: sealed } = c.req.valid("query");
@@ -62,15 +65,30 @@ export function failureRoutes(app: OpenAPIHono<ApiEnv>, options: ApiOptions): vo
     if (key === undefined) throw unknownImage();
     const [record, object] = await Promise.all([records.get(key), uploads.head(key)]);
     const image = record ?? object;
-    if (!image || !maySee(c.get("caller"), image)) throw unknownImage();
-    if (!object) throw new ApiError("CONFLICT", `${key} is not in the store: there is nothing to process. Upload it again.`, { key });
+    const caller = c.get("caller");
+    // Of what has gone there may be nothing left but the letter, which does not say whose it was.
+    if (image ? !maySee(caller, image) : caller.user !== undefined) throw unknownImage();
     const letters = await deadLetters.take(key);
-    if (record?.status === "processing" && letters.length === 0) {
+    if (!image && letters.length === 0) throw unknownImage();
+    const events = newestFirst(letters).map(({ event }) => event);
+    if (object && record?.status === "processing" && letters.length === 0) {
       throw new ApiError("CONFLICT", `${key} is being processed, and nothing of it is parked: wait for its result.`, { key });
     }
-    await unlessItFails(letters, () => workflow.redrive(object, newest(letters)?.event));
+    await unlessItFails(letters, () => (object ? workflow.redrive(object, events) : bury(key, record, events)));
     return c.json({ key, statusUrl: statusUrl(key) }, 202);
   });
+
+  /** Does what the deletion of an original has not: it is gone, and what was made of it is to go, too. */
+  async function bury(key: string, record: ImageRecord | undefined, events: readonly unknown[]): Promise<void> {
+    const isAwaited = record?.status === "processing";
+    const [latest] = events.flatMap((event) => workflow.deletionIn(event) ?? []).sort((a, b) => compareSequencers(b, a));
+    if (isAwaited && latest === undefined) {
+      throw new ApiError("CONFLICT", `${key} is not in the store: there is nothing to process. Upload it again, or delete it.`, { key });
+    }
+    // What is announced is still to come: then only the events' order tells what has gone.
+    const gone = { key, at: clock.now().toISOString(), ...(isAwaited && latest !== undefined && { sequencer: latest }) };
+    await cleanUp(gone, { uploads, variants, records, tags, settings, workflow });
+  }
 
   /** Those confined to a user see only what became of that user's images. */
   async function visible(letters: readonly DeadLetter[], caller: Caller): Promise<readonly DeadLetter[]> {
@@ -95,6 +113,6 @@ export function failureRoutes(app: OpenAPIHono<ApiEnv>, options: ApiOptions): vo
   }
 }
 
-function newest(letters: readonly DeadLetter[]): DeadLetter | undefined {
-  return [...letters].sort((a, b) => (a.at < b.at ? 1 : -1))[0];
+function newestFirst(letters: readonly DeadLetter[]): DeadLetter[] {
+  return [...letters].sort((a, b) => (a.at < b.at ? 1 : -1));
 }

@@ -19,12 +19,28 @@ export interface CleanUpPorts {
  * Removes all that was made of an image whose original is gone: record (a tombstone stays, which beats late events), variants, tag rows.
  *
  * Call it after the original was deleted. With the deletion event's `sequencer`, newer events win; without, everything known by now goes.
- * Doing it twice is no error.
+ * `otherKey`, how else the event's key can be read, counts where nothing is known by the first. Doing it twice is no error.
  *
  * @returns the record that was there.
  */
-export async function cleanUp(
-  { key, sequencer, at }: { key: string; sequencer?: string; at: string },
+export async function cleanUp({ otherKey, ...gone }: Gone & { otherKey?: string }, ports: CleanUpPorts): Promise<ImageRecord | undefined> {
+  const buried = await cleanUpAfter(gone, ports);
+  if (buried || otherKey === undefined || otherKey === gone.key) return buried;
+  // An upload of that name may be on its way.
+  if ((await ports.records.get(otherKey))?.status === "processing") return undefined;
+  // It may be another image's name, with an order of events of its own.
+  return cleanUpAfter({ key: otherKey, at: gone.at }, ports);
+}
+
+/** An image whose original has gone. */
+interface Gone {
+  key: string;
+  sequencer?: string;
+  at: string;
+}
+
+async function cleanUpAfter(
+  { key, sequencer, at }: Gone,
   { uploads, variants, records, tags, settings, workflow }: CleanUpPorts,
 ): Promise<ImageRecord | undefined> {
   // It exists again: the event of the new version is on its way, and replaces what the old one left.

@@ -14,9 +14,17 @@ const DOMAIN = "azure-native:communication:Domain";
 const ENDPOINT = "communication";
 const API = "2025-05-01";
 
+/** Mails that one service takes at first, and within how many milliseconds. */
+const RATES = [
+  { most: 30, within: 60_000 },
+  { most: 100, within: 3_600_000 },
+];
+
 /** Communication Services' e-mail: a mail becomes a file in the service's folder and a `message` in the trace. */
 export default function communication(): Service {
   let outbox = "";
+  /** When each service took mails, in milliseconds. */
+  const taken = new Map<string, number[]>();
   return {
     name: "communication",
     async start(_cloud, folder) {
@@ -38,6 +46,17 @@ export default function communication(): Service {
           async handle(input, { cloud }) {
             const mail = readMail(input);
             const { senderAddress: from, recipients, content } = mail;
+            const service = serviceOf(mail, cloud);
+            const before = taken.get(service.id) ?? [];
+            const now = cloud.now().getTime();
+            const waits = RATES.map(({ most, within }) => (before.at(-most) ?? -Infinity) + within - now).filter((wait) => wait > 0);
+            if (waits.length > 0) {
+              const error = { code: "TooManyRequests", message: "Rate limit exceeded: 30 mails a minute, and 100 an hour." };
+              const refused = json(429, { error });
+              const seconds = String(Math.ceil(Math.max(...waits) / 1_000));
+              return { response: { ...refused, headers: { ...refused.headers, "retry-after": seconds } } };
+            }
+            taken.set(service.id, [...before, now].slice(-Math.max(...RATES.map(({ most }) => most))));
             const id = randomUUID();
             const to = recipients.to.map(({ address }: Properties) => address).join(", ");
             const text = [
@@ -52,7 +71,7 @@ export default function communication(): Service {
             await writeFile(file, text.join("\n"));
             cloud.trace.add({
               kind: "message",
-              subject: serviceOf(mail, cloud).outputs.name,
+              subject: service.outputs.name,
               text: `E-mail to ${to}: ${content.subject}`,
               detail: { to, subject: content.subject, body: content.plainText ?? content.html, file },
             });

@@ -41,7 +41,7 @@ describe("A redrive", () => {
   });
 
   /** The input of the execution that this redrive starts. */
-  const started = async (parked?: unknown) => {
+  const started = async (...parked: unknown[]) => {
     const executions = async () => (await client.send(new ListExecutionsCommand({ stateMachineArn: arn }))).executions ?? [];
     const before = new Set((await executions()).map(({ executionArn }) => executionArn));
     await new StepFunctionsWorkflow(client, arn, "photos").redrive(OBJECT, parked);
@@ -53,6 +53,17 @@ describe("A redrive", () => {
 
   it("starts the workflow with the parked event as it was, marked as a redrive", async () => {
     assert.deepEqual(await started(event("new")), { ...event("new"), redrive: true });
+    assert.deepEqual(await started(event("new", "Object Deleted"), event("new")), { ...event("new"), redrive: true });
+  });
+
+  it("tells a deletion, and when in the order of events it came, from what else is parked", () => {
+    const { deletionIn } = StepFunctionsWorkflow.prototype;
+    assert.deepEqual([event("x", "Object Deleted"), event("x"), null, "text"].map(deletionIn), [
+      event("x").detail.object.sequencer,
+      undefined,
+      undefined,
+      undefined,
+    ]);
   });
 
   it("makes an event of the object where the parked one is lost, of another version, of another object or of a deletion", async () => {

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { jobOf, UnreadableMessage } from "../../../functions/azure/arrival.js";
+import { keyOf as jobKeyOf, jobOf, UnreadableMessage, underItsOwnKey } from "../../../functions/azure/arrival.js";
+import type { ObjectInfo } from "../../../functions/core/ports.js";
 
 const UPLOADS = { account: "https://photos.blob.core.windows.net/", container: "images-input" };
 const url = (name: string) => `${UPLOADS.account}${UPLOADS.container}/${name}`;
@@ -83,6 +84,32 @@ describe("A message of the job queue", () => {
   it("may be a redrive, and then without a sequencer", () => {
     const job = jobOf(created({ sequencer: undefined }, { redrive: true, redriveId: "one" }), UPLOADS);
     assert.deepEqual(job.kind === "created" && [job.arrival.redrive, job.arrival.sequencer, job.redriveId], [true, "", "one"]);
+  });
+
+  it("may be about a name as long as Azure allows: 1,024 characters, of however many bytes", () => {
+    assert.equal(keyOf(url(encodeURIComponent("ü".repeat(1_024)))).length, 1_024);
+  });
+
+  it("may name the user only where it is a redrive: Event Grid knows none", () => {
+    const userOf = (more: object) => {
+      const job = jobOf(created({}, { user: "ann", ...more }), UPLOADS);
+      return job.kind === "created" ? job.arrival.user : assert.fail(job.kind);
+    };
+    assert.deepEqual([userOf({ redrive: true }), userOf({})], ["ann", undefined]);
+  });
+
+  it("is about the blob that there is, by whichever reading of its URL", async () => {
+    const messages = [created({ url: url("50%25.png") }), { blobUrl: url("50%25.png"), userId: "ann" }];
+    for (const job of messages.map((message) => jobOf(message, UPLOADS))) {
+      const among = async (...names: string[]) => {
+        const found = await underItsOwnKey(job, { head: async (key) => (names.includes(key) ? ({ key } as ObjectInfo) : undefined) });
+        return jobKeyOf(found);
+      };
+      assert.deepEqual(
+        [await among("50%25.png"), await among("50%.png"), await among("50%.png", "50%25.png"), await among()],
+        ["50%25.png", "50%.png", "50%.png", "50%.png"],
+      );
+    }
   });
 
   const owned = (blobUrl: unknown, userId: unknown = "ann") => ({ blobUrl, userId });

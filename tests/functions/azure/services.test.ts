@@ -3,8 +3,10 @@ import { once } from "node:events";
 import { createServer, type IncomingMessage, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { text } from "node:stream/consumers";
+import { activities } from "../../../functions/azure/activities.js";
 import { MailNotifier, TopicNotifier } from "../../../functions/azure/notifier.js";
 import { outcome, telling, troubleOf } from "../../../functions/azure/outcomes.js";
+import { mails, type Ports } from "../../../functions/azure/ports.js";
 import { type Call, caller, ServiceError } from "../../../functions/azure/rest.js";
 import { vision } from "../../../functions/azure/vision.js";
 import { ImageRefused } from "../../../functions/core/failures.js";
@@ -147,6 +149,58 @@ describe("Services without an SDK", () => {
     });
   });
 
+  it("cost a result its mail and nothing else, when they refuse it: the log tells, and rings unless it is for being too many", async () => {
+    const mails = new MailNotifier(caller({ getToken: async () => ({ token: "t", expiresOnTimestamp: 0 }) }, "scope", 0), {
+      ...{ endpoint: url, sender: "a@example.org", recipient: "ops@example.org" },
+    });
+    const { warn, error } = console;
+    const lines: [string, string][] = [];
+    try {
+      console.warn = (line: string) => void lines.push(["warn", JSON.parse(line).code]);
+      console.error = (line: string) => void lines.push(["error", JSON.parse(line).code]);
+      for (const [status, code] of [
+        [429, "TooManyRequests"],
+        [403, "Denied"],
+      ] as const) {
+        answer = { status, body: JSON.stringify({ error: { code, message: "No." } }) };
+        await mails.announce(notification);
+      }
+    } finally {
+      Object.assign(console, { warn, error });
+    }
+    assert.deepEqual(lines, [
+      ["warn", "TooManyRequests"],
+      ["error", "Denied"],
+    ]);
+    assert.equal(asked.length, 2, "each is asked once");
+  });
+
+  it("are told one after the other, so that what comes after the topic comes once", async () => {
+    const told: string[] = [];
+    let refusals = 2;
+    const topic = { announce: async () => (refusals-- > 0 ? Promise.reject(new Error("busy")) : void told.push("topic")) };
+    const mail = { announce: async () => void told.push("mail") };
+    const { Notify } = activities({ settings: {}, notifiers: [topic, mail] } as unknown as Ports);
+    await assert.rejects(Notify(notification), /busy/);
+    await assert.rejects(Notify(notification), /busy/);
+    await Notify(notification);
+    assert.deepEqual(told, ["topic", "mail"]);
+  });
+
+  it("send no mail later than now: images would wait behind those that are too many", async () => {
+    const declared = { EMAIL_ENDPOINT: url, EMAIL_SENDER: "a@example.org", EMAIL_RECIPIENT: "ops@example.org" };
+    Object.assign(process.env, declared);
+    try {
+      const [mail] = mails(credential);
+      answer = { status: 429, body: "", headers: { "retry-after": "1" } };
+      // Whether that is an error is the notifier's.
+      await mail?.announce(notification).catch(() => {});
+      assert.equal(asked.length, 1);
+    } finally {
+      for (const name of Object.keys(declared)) delete process.env[name];
+    }
+  });
+
   describe("label pictures", () => {
     const image = { jpeg: async () => Buffer.from("picture") } as unknown as TaggerInput;
 
@@ -179,12 +233,11 @@ describe("Services without an SDK", () => {
 
 describe("What an activity hands on", () => {
   it("is what it found, a refusal, or that it was overtaken; only the infrastructure's errors are thrown", async () => {
-    const fail = (error: Error) => outcome("cat.png", () => Promise.reject(error));
-    assert.deepEqual(await outcome("cat.png", async () => 5), { kind: "found", found: 5 });
+    const fail = (error: Error) => outcome(() => Promise.reject(error));
+    assert.deepEqual(await outcome(async () => 5), { kind: "found", found: 5 });
     assert.deepEqual(await fail(new ImageRefused("EMPTY", "No bytes.")), {
       kind: "refused",
       failure: { code: "EMPTY", message: "No bytes." },
-      key: "cat.png",
     });
     assert.deepEqual(await fail(new ObjectChanged("")), { kind: "stale" });
     await assert.rejects(fail(new TypeError("bug")), /bug/);

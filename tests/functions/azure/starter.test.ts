@@ -214,9 +214,43 @@ describe("The starter", () => {
     await memory.uploads.write(key, await photos.jpeg(60, 40), { contentType: "image/jpeg", overwrite: true });
     const { etag } = (await memory.uploads.head(key)) ?? assert.fail();
     const told = event(etag);
-    await start({ ...told, data: { ...told.data, url: `${PLACE.account}/${PLACE.container}/${key}` } });
+    const url = `${PLACE.account}/${PLACE.container}/${key}`;
+    await start({ ...told, data: { ...told.data, url } });
+    await start({ blobUrl: url, userId: "ann" });
+    await start({ blobUrl: `${PLACE.account}/${PLACE.container}/${encodeURIComponent(key)}`, userId: "bob" });
     assert.deepEqual(await hub.run(), ["completed"]);
-    assert.equal((await memory.records.get(key))?.status, "completed");
+    assert.deepEqual([(await memory.records.get(key))?.user, hub.instances.size], ["ann", 1]);
+    assert.deepEqual([...memory.records.entries.keys()], [key]);
+    await memory.uploads.delete([key]);
+    await start({ ...told, eventType: "Microsoft.Storage.BlobDeleted", data: { ...told.data, url, sequencer: "0060" } });
+    assert.deepEqual([await memory.records.get(key), memory.variants.keys], [undefined, []]);
+  });
+
+  it("'s failures are those of the object that there is, so that they are found by its name", async () => {
+    const key = "50%25 off.png";
+    await memory.uploads.write(key, await photos.jpeg(60, 40), { contentType: "image/jpeg", overwrite: true });
+    const { etag } = (await memory.uploads.head(key)) ?? assert.fail();
+    const url = `${PLACE.account}/${PLACE.container}/${key}`;
+    const message = { ...event(etag), data: { ...event(etag).data, url } };
+    const { write } = memory.variants;
+    memory.variants.write = () => Promise.reject(new Error("Server busy."));
+    await start(message);
+    await hub.run();
+    assert.equal((await memory.records.get(key))?.failure?.code, "INTERNAL");
+    assert.deepEqual(
+      told.map(({ message }) => JSON.parse(message).key),
+      [key],
+    );
+    await parkPoison(message, ports);
+    assert.equal((await memory.deadLetters.take(key)).length, 2);
+    memory.variants.write = write;
+    memory.uploads.head = () => Promise.reject(new Error("Server busy."));
+    await parkPoison(message, ports);
+    assert.deepEqual(
+      memory.deadLetters.letters.map(({ key }) => key),
+      ["50% off.png"],
+      "by the first reading, when the store cannot be asked",
+    );
   });
 
   it("throws what nobody can read, so that it ends among the poison, and from there among the failures", async () => {

@@ -247,10 +247,14 @@ export class MemoryDeadLetters implements DeadLetters {
 
 /** Remembers what it was asked to run. */
 export class MemoryWorkflow implements Workflow {
-  readonly started: { object: ObjectInfo; event: unknown }[] = [];
+  readonly started: { object: ObjectInfo; events: readonly unknown[] }[] = [];
 
-  async redrive(object: ObjectInfo, event?: unknown): Promise<void> {
-    this.started.push({ object, event });
+  async redrive(object: ObjectInfo, events: readonly unknown[] = []): Promise<void> {
+    this.started.push({ object, events });
+  }
+
+  deletionIn(event: unknown): string | undefined {
+    return (event as { deleted?: { sequencer: string } } | null)?.deleted?.sequencer;
   }
 }
 

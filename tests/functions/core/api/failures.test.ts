@@ -44,7 +44,7 @@ describe("GET /failures", () => {
 });
 
 describe("POST /images/{key}/redrive", () => {
-  it("takes the dead letters, and starts the workflow with the newest event", async () => {
+  it("takes the dead letters, and starts the workflow with their events, newest first", async () => {
     const { call, uploads, records, deadLetters, workflow, clock } = api();
     await uploads.write("uploads/cat.png", Buffer.from("x"), { contentType: "image/png", overwrite: true });
     await records.announce({ key: "uploads/cat.png", at: clock.now().toISOString(), overwrite: false, lifetime: 900 });
@@ -55,7 +55,10 @@ describe("POST /images/{key}/redrive", () => {
     assert.equal(status, 202);
     assert.deepEqual(body, { key: "uploads/cat.png", statusUrl: "/images/uploads/cat.png/status" });
     assert.deepEqual(workflow.started, [
-      { object: await uploads.head("uploads/cat.png"), event: letter("uploads/cat.png", "2026-11-01T12:05:00.000Z").event },
+      {
+        object: await uploads.head("uploads/cat.png"),
+        events: ["2026-11-01T12:05:00.000Z", "2026-11-01T12:01:00.000Z"].map((at) => letter("uploads/cat.png", at).event),
+      },
     ]);
     assert.deepEqual(
       deadLetters.letters.map(({ key }) => key),
@@ -70,7 +73,7 @@ describe("POST /images/{key}/redrive", () => {
     await uploads.write("uploads/unseen.png", Buffer.from("x"), { contentType: "image/png", overwrite: true });
     for (const name of ["done.png", "bad.png", "unseen.png"]) {
       assert.equal((await call("POST", `/images/uploads/${name}/redrive`)).status, 202, name);
-      assert.deepEqual([workflow.started.at(-1)?.object.key, workflow.started.at(-1)?.event], [`uploads/${name}`, undefined]);
+      assert.deepEqual([workflow.started.at(-1)?.object.key, workflow.started.at(-1)?.events], [`uploads/${name}`, []]);
     }
   });
 
@@ -83,14 +86,53 @@ describe("POST /images/{key}/redrive", () => {
     assert.deepEqual(workflow.started, []);
   });
 
-  it("is 409 when the original is gone, and leaves what is parked", async () => {
-    const { call, completed, uploads, deadLetters } = api();
+  const CAT = "uploads/cat.png";
+  const deletion = (sequencer = "2") => ({ ...letter(CAT), event: { deleted: { sequencer } } });
+
+  it("does the deletion that failed: record, variants and tags go, and nothing is parked or started", async () => {
+    for (const parked of [[deletion()], [letter(CAT)], [deletion("0"), letter(CAT)], []]) {
+      const { call, completed, uploads, variants, records, tags, deadLetters, workflow } = api();
+      await completed("cat.png", { tags: [{ name: "Cat", confidence: 98 }] });
+      for (const each of parked) await deadLetters.park(each);
+      await uploads.delete([CAT]);
+      assert.equal((await call("POST", `/images/${CAT}/redrive`)).status, 202);
+      assert.deepEqual([await records.get(CAT), variants.keys, tags.rows.size], [undefined, [], 0]);
+      assert.deepEqual([deadLetters.letters, workflow.started], [[], []]);
+    }
+  });
+
+  it("goes on with a deletion that failed half-way, when only its letter still tells of the image", async () => {
+    const { call, completed, uploads, variants, records, tags, deadLetters, clock } = api();
+    await completed("cat.png", { tags: [{ name: "Cat", confidence: 98 }] });
+    await uploads.delete([CAT]);
+    await records.bury(CAT, { sequencer: "2", at: clock.now().toISOString() });
+    await deadLetters.park(deletion());
+    assert.equal((await call("POST", `/images/${CAT}/redrive`)).status, 202);
+    assert.deepEqual([variants.keys, tags.rows.size, deadLetters.letters], [[], 0, []]);
+    assert.equal((await call("POST", `/images/${CAT}/redrive`)).status, 404, "now nothing is left of it");
+  });
+
+  it("parks a deletion again that fails once more", async () => {
+    const { call, completed, uploads, tags, deadLetters } = api();
     await completed("cat.png");
-    await deadLetters.park(letter("uploads/cat.png"));
-    await uploads.delete(["uploads/cat.png"]);
-    const { status, body } = await call("POST", "/images/uploads/cat.png/redrive");
-    assert.deepEqual([status, body.code], [409, "CONFLICT"]);
-    assert.equal(deadLetters.letters.length, 1);
+    await uploads.delete([CAT]);
+    await deadLetters.park(deletion());
+    tags.remove = () => Promise.reject(new Error("Throttled."));
+    const { answer } = await logged(() => call("POST", `/images/${CAT}/redrive`));
+    assert.deepEqual([answer.status, deadLetters.letters], [500, [deletion()]]);
+  });
+
+  it("leaves the next upload's announcement to its upload, and is 409 where nothing else is left to do", async () => {
+    const { call, completed, uploads, variants, records, deadLetters, clock } = api();
+    await completed("cat.png");
+    await uploads.delete([CAT]);
+    await records.announce({ key: CAT, at: clock.now().toISOString(), overwrite: true, lifetime: 900 });
+    await deadLetters.park(letter(CAT));
+    const { status, body } = await call("POST", `/images/${CAT}/redrive`);
+    assert.deepEqual([status, body.code, deadLetters.letters], [409, "CONFLICT", [letter(CAT)]]);
+    await deadLetters.park(deletion());
+    assert.equal((await call("POST", `/images/${CAT}/redrive`)).status, 202);
+    assert.deepEqual([(await records.get(CAT))?.status, variants.keys], ["processing", []]);
   });
 
   it("is 404 for an unknown image", async () => {

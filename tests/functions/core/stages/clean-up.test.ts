@@ -35,6 +35,26 @@ describe("Cleaning up after a deletion", () => {
     assert.deepEqual(ports.variants.keys, []);
   });
 
+  it("finds the image by how else its event's key can be read, where the first reading knows none", async () => {
+    const { ports } = await processed();
+    await ports.uploads.delete([KEY]);
+    assert.ok(await cleanUp({ key: "uploads/other", otherKey: KEY, sequencer: "000009", at }, ports));
+    assert.deepEqual([await ports.records.get(KEY), ports.variants.keys, ports.tags.rows.size], [undefined, [], 0]);
+    await ports.records.announce({ key: KEY, at, overwrite: false, lifetime: 900 });
+    await cleanUp({ key: "uploads/other", otherKey: KEY, sequencer: "000009", at }, ports);
+    assert.equal((await ports.records.get(KEY))?.status, "processing", "what is announced is still to come");
+  });
+
+  it("leaves an image alone that is called as the key could be read, too", async () => {
+    const { ports, uploads } = await processed();
+    const other = "uploads/other.jpg";
+    await run((await uploads.put(other, photo)).created, ports);
+    await ports.uploads.delete([KEY]);
+    await cleanUp({ key: KEY, otherKey: other, at }, ports);
+    await cleanUp({ key: KEY, otherKey: other, at }, ports);
+    assert.deepEqual([await ports.records.get(KEY), (await ports.records.get(other))?.status], [undefined, "completed"]);
+  });
+
   it("leaves an object that exists again alone", async () => {
     const { ports, uploads } = await processed();
     const deletion = await uploads.delete(KEY);

@@ -131,7 +131,7 @@ describe("Azure's services", function () {
     assert.equal((await ask("no picture")).body.error.innererror.code, "InvalidImageFormat");
   });
 
-  it("put mails into an outbox", async () => {
+  it("put mails into an outbox, as many as Azure takes", async () => {
     const service = await azure.declare("azure-native:communication:EmailService", "mail", {
       emailServiceName: "mail",
       dataLocation: "Europe",
@@ -165,6 +165,9 @@ describe("Azure's services", function () {
     const [message] = azure.test.cloud.trace.entries("message").filter(({ detail }) => detail?.to === "ann@example.org");
     assert.equal(message?.detail?.subject, "Done");
     assert.match(await readFile(message?.detail?.file as string, "utf8"), /^To: ann@example.org$/m);
+    for (let sent = 1; sent < 30; sent++) assert.equal((await mail(sender)).status, 202);
+    const { status, body } = await mail(sender);
+    assert.deepEqual([status, body.error.code], [429, "TooManyRequests"], "30 a minute");
   });
 
   describe("alarms", () => {
