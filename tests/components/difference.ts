@@ -6,8 +6,8 @@ export interface Difference {
   added: string[];
   removed: string[];
   /**
-   * `photos-api-function environment.variables.LIMIT` → the value there, `undefined` where it is gone. JSON is looked into, settings go by their
-   * names, and a policy's statements by what they are about: `… policy.Statement.s3:GetObject on arn:…` → Allow.
+   * `photos-api-function environment.variables.LIMIT` → the value there, `undefined` where it is gone. JSON is looked into, settings and
+   * containers go by their names, and a policy's statements by what they are about: `… policy.Statement.s3:GetObject on arn:…` → Allow.
    */
   changed: Record<string, unknown>;
 }
@@ -56,8 +56,9 @@ function structured(value: unknown): object | undefined {
   if (typeof value !== "object" || value === null) return undefined;
   if (!Array.isArray(value)) return value;
   if (value.length === 0 || value.some((item) => typeof item !== "object")) return undefined;
-  if (value.every((item) => Object.keys(item).join() === "name,value"))
-    return Object.fromEntries(value.map(({ name, value }) => [name, value]));
+  if (value.every((item) => /^name,(value|valueFrom)$/.test(Object.keys(item).join())))
+    return Object.fromEntries(value.map(({ name, value, valueFrom }) => [name, value ?? valueFrom]));
+  if (value.every((item) => "name" in item && "image" in item)) return Object.fromEntries(value.map(({ name, ...of }) => [name, of]));
   if (!value.every((item) => "Effect" in item)) return undefined;
   const about = ({ Effect, Action, Resource }: { Effect: string; Action: string | string[]; Resource: string | string[] }) =>
     [Action].flat().flatMap((action) => [Resource].flat().map((resource) => [`${action} on ${resource}`, Effect] as const));
