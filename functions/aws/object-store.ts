@@ -9,6 +9,7 @@ import {
 } from "@aws-sdk/client-s3";
 import { getSignedUrl } from "@aws-sdk/s3-request-presigner";
 import { attachment } from "../core/attachment.js";
+import { LONGEST_KEY } from "../core/keys.js";
 import { decodedUser, encodedUser, unquoted } from "../core/object-metadata.js";
 import {
   ObjectChanged,
@@ -34,6 +35,8 @@ export class S3ObjectStore implements ObjectStore {
   ) {}
 
   async head(key: string): Promise<ObjectInfo | undefined> {
+    // S3 refuses to be asked for what it cannot hold.
+    if (Buffer.byteLength(key) > LONGEST_KEY) return undefined;
     try {
       const head = await this.client.send(new HeadObjectCommand(this.at(key)));
       const user = decodedUser(head.Metadata?.user);

@@ -3,6 +3,7 @@ import { ConditionalCheckFailedException } from "@aws-sdk/client-dynamodb";
 import { BatchGetCommand, DeleteCommand, type DynamoDBDocumentClient, GetCommand, PutCommand, paginateQuery } from "@aws-sdk/lib-dynamodb";
 import { decodeCursor, encodeCursor, type Position } from "../core/cursor.js";
 import { ALWAYS, between, instant, type Range } from "../core/instants.js";
+import { LONGEST_KEY } from "../core/keys.js";
 import type { Clock, Page, RecordStore, Stuck } from "../core/ports.js";
 import type { ImageRecord, Status } from "../core/record.js";
 import * as lifecycle from "../core/record-lifecycle.js";
@@ -30,6 +31,8 @@ export class DynamoRecordStore implements RecordStore {
   ) {}
 
   async get(key: string): Promise<ImageRecord | undefined> {
+    // The bucket has no such names, and DynamoDB refuses to be asked for the longest.
+    if (Buffer.byteLength(key) > LONGEST_KEY) return undefined;
     return (await this.read(key)).entry?.record;
   }
 

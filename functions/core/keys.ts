@@ -9,7 +9,7 @@ export class InvalidName extends Error {
 /** Longest file name, in characters after normalisation. */
 const LONGEST_NAME = 200;
 /** Longest object name that every store takes, in bytes. */
-const LONGEST_KEY = 1024;
+export const LONGEST_KEY = 1024;
 
 const FORBIDDEN: readonly [pattern: RegExp, what: string][] = [
   [/^\s*$/u, "is empty"],

@@ -4,7 +4,7 @@ import type { ApiEnv, Caller } from "./env.js";
 import { ApiError } from "./errors.js";
 import { UNKNOWN_IMAGE } from "./schemas.js";
 
-/** Longest object name of any store, in UTF-8 bytes. */
+/** Longest object name of any store, in characters; of one that takes fewer, longer ones are not there. */
 const LONGEST_KEY = 1024;
 
 /**
@@ -15,7 +15,7 @@ export function imageKey(c: Context<ApiEnv>, action?: "status" | "redrive"): str
   const segments = new URL(c.req.url).pathname.split("/").slice(2, action ? -1 : undefined);
   try {
     const key = segments.map(decodeURIComponent).join("/");
-    return key && Buffer.byteLength(key) <= LONGEST_KEY ? key : undefined;
+    return key && key.length <= LONGEST_KEY ? key : undefined;
   } catch {
     return undefined;
   }

@@ -40,6 +40,10 @@ describe("A bucket as an object store", () => {
     assert.ok(Math.abs(Date.parse(head?.modifiedAt ?? "") - Date.now()) < 60_000);
   });
 
+  it("knows no object of a name that is longer than S3's may be", async () => {
+    assert.equal(await store.head("ü".repeat(513)), undefined);
+  });
+
   it("takes a user that others have written for what it is, and what cannot be one for none", async () => {
     await put();
     const source = { Bucket: "photos", CopySource: `photos/${encodeURIComponent(KEY)}` };

@@ -204,6 +204,28 @@ describe("A message of the queue", () => {
     const { etag } = await put(undefined, key);
     assert.equal(await deliverNew(event(etag, { url: `${PLACE.account}${PLACE.container}/${key}` })), "completed");
     assert.equal((await memory.records.get(key))?.status, "completed");
+    const [url, encoded] = [key, encodeURIComponent(key)].map((name) => `${PLACE.account}${PLACE.container}/${name}`);
+    await deliverNew({ blobUrl: url, userId: "ann" });
+    await deliverNew({ blobUrl: encoded, userId: "bob" });
+    assert.deepEqual([(await memory.records.get(key))?.user, [...memory.records.entries.keys()]], ["ann", [key]]);
+    const gone = message(event(etag, { url: url ?? "", deleted: true, sequencer: "0060" }));
+    await memory.uploads.delete([key]);
+    const remove = memory.tags.remove.bind(memory.tags);
+    memory.tags.remove = () => Promise.reject(new Error("Server busy."));
+    assert.equal(await deliver(gone), "retried");
+    memory.tags.remove = remove;
+    assert.equal(await deliver(gone), "deleted");
+    assert.deepEqual([await memory.records.get(key), memory.variants.keys, memory.tags.rows.size], [undefined, [], 0]);
+  });
+
+  it("is parked as the object's whose URL was not encoded, so that it is found by its name", async () => {
+    const key = "50%25 off.png";
+    const { etag } = await put(undefined, key);
+    memory.uploads.read = () => Promise.reject(new Error("Server busy."));
+    const one = message(event(etag, { url: `${PLACE.account}${PLACE.container}/${key}` }));
+    for (let n = 1; n < ATTEMPTS; n++) assert.equal(await deliver(one), "retried");
+    assert.equal(await deliver(one), "parked");
+    assert.deepEqual([(await memory.deadLetters.take(key)).length, [...memory.records.entries.keys()]], [1, [key]]);
   });
 
   it("of a redrive does it again, once for each", async () => {

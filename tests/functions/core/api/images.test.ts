@@ -20,6 +20,12 @@ describe("GET /images/{key}/status", () => {
     }
   });
 
+  it("takes names of 1,024 characters, of however many bytes", async () => {
+    const { call, completed } = api();
+    const { key } = await completed("ü".repeat(1_024 - "uploads/".length));
+    assert.equal((await call("GET", `/images/${encodeURIComponent(key)}/status`)).body.key, key);
+  });
+
   it("decodes its key exactly once", async () => {
     const { call, completed } = api();
     // Put straight into the store, a name may hold what an upload's may not.
