@@ -6,6 +6,8 @@ const seconds = (most: number) => z.coerce.number().min(0).max(most);
 /** What may be declared for a container beside what all of Azure knows (functions/azure/environment.ts); where there is a default, it need not be. */
 const VARIABLES = {
   PORT: z.coerce.number().int().min(0).max(65_535).default(8080),
+  /** Port of probes and metrics, by plain HTTP, which the cluster alone reaches. Where it is not given, they are at the other port, too. */
+  PROBES_PORT: z.coerce.number().int().min(0).max(65_535).optional(),
   /** Address to listen on. */
   HOST: text.default("0.0.0.0"),
   /** Seconds from SIGTERM until what is under way is given up; less than the pod's grace period. */

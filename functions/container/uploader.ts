@@ -3,6 +3,7 @@ import page from "virtual:page";
 import { Hono } from "hono";
 import project from "../../package.json" with { type: "json" };
 import { createApi } from "../core/api/app.js";
+import { FORM_BYTES, uploadBudget } from "../core/settings.js";
 import { options } from "./environment.js";
 import { runContainer } from "./lifetime.js";
 import { log } from "./log.js";
@@ -11,11 +12,8 @@ import { uploaderPorts } from "./ports.js";
 import { probes } from "./probes.js";
 import { Readiness } from "./readiness.js";
 import { routeOf } from "./routes.js";
-import { listen } from "./server.js";
+import { listen, listenForProbes } from "./server.js";
 import { isByKey, prepareAccount } from "./without-cloud.js";
-
-/** Bytes of a form around the file in it, at most. */
-const FORM = 64 * 1024;
 
 /** Seconds from SIGTERM until requests that are under way are given up. */
 const GRACE = 25;
@@ -43,9 +41,13 @@ await runContainer(async () => {
     ...{ settings, uploads, variants, records, tags, deadLetters, workflow, apiKey, clock, page },
     version: project.version,
     prefix: "uploads/",
-    bodyLimit: settings.limits.bytes + FORM,
+    bodyLimit: settings.limits.bytes + FORM_BYTES,
+    uploadBudget: uploadBudget(settings.limits),
   });
-  const app = new Hono().route("/", probes({ readiness, registry })).all("*", async (c) => {
+  const asked = probes({ readiness, registry });
+  // Whoever may call the API need not know how it is run: where there is a port of their own, probes are there only.
+  const own = await listenForProbes(asked.fetch);
+  const app = (own ? new Hono() : new Hono().route("/", asked)).all("*", async (c) => {
     const since = performance.now();
     const response = await api.fetch(c.req.raw, c.env);
     const { method, path } = c.req;
@@ -55,12 +57,13 @@ await runContainer(async () => {
     return response;
   });
   const { address, close } = await listen(app.fetch);
-  log("info", "listening", { role: "uploader", address });
+  log("info", "listening", { role: "uploader", address, ...(own && { probes: own.address }) });
   void readiness.reached.then(() => log("info", "ready"));
 
   return async () => {
     readiness.end();
     await pause(Math.min(DRAIN_SECONDS, SHUTDOWN_GRACE_SECONDS) * 1_000);
     await close(Math.max(0, SHUTDOWN_GRACE_SECONDS - DRAIN_SECONDS) * 1_000);
+    await own?.close(0);
   };
 });

@@ -24,6 +24,20 @@ export const AuthSettings = z.discriminatedUnion("kind", [
 export type AuthSettings = z.infer<typeof AuthSettings>;
 
 /**
+ * Most bytes that decoding may hold of one frame at once. Progressive JPEG and interlaced PNG cannot be decoded row by row, nor can WebP and GIF:
+ * a picture of theirs may be within the pixel limit, and still need more memory than a worker has.
+ */
+export const FRAME_BUDGET = 400_000_000;
+
+/** Bytes of a form around the file in it, at most. */
+export const FORM_BYTES = 64 * 1024;
+
+/** Bytes of uploads that one uploader takes at a time: one of the largest at least. Each is held some four times, until it is stored. */
+export function uploadBudget(limits: { bytes: number }): number {
+  return Math.max(100_000_000, limits.bytes + FORM_BYTES);
+}
+
+/**
  * What a team chose for its pipeline, normalised by the program and handed to the handlers as JSON (`PIPELINE_SETTINGS`).
  * Every default has been applied by then: handlers never guess.
  */

@@ -1,4 +1,5 @@
 import { Namespace, type NamespaceArgs } from "@pulumi/kubernetes/core/v1/index.js";
+import { NetworkPolicy, type NetworkPolicyArgs } from "@pulumi/kubernetes/networking/v1/index.js";
 import * as pulumi from "@pulumi/pulumi";
 import type { VariantSettings } from "../../../functions/core/settings.js";
 import { Component, type Transform } from "../../core/component.js";
@@ -34,6 +35,7 @@ export const KUBERNETES_PARTS = [
   "clusterMay",
   "registry",
   "namespace",
+  "isolation",
   "uploader",
   "uploaderMay",
   "processor",
@@ -47,6 +49,8 @@ export interface KubernetesTransform {
   clusterMay?: GrantsArgs<"pull">["transform"];
   registry?: RegistryArgs["transform"];
   namespace?: Transform<NamespaceArgs>;
+  /** What keeps others from the namespace's pods. */
+  isolation?: Transform<NetworkPolicyArgs>;
   uploader?: UploaderArgs["transform"];
   uploaderMay?: GrantsArgs<UploaderGrant>["transform"];
   processor?: ProcessorArgs["transform"];
@@ -61,7 +65,7 @@ type ProcessorGrant = "uploads" | "processed" | "jobs" | "park" | "tags" | "anno
 const PROCESSED: VariantSettings = { width: 2_560, height: 2_560, fit: "inside", format: "auto", quality: 85 };
 
 /** The pipeline on a cluster of its own: a registry with its image, the cluster, and in it an uploader and a processor. */
-export class KubernetesHosting extends Component<"namespace"> {
+export class KubernetesHosting extends Component<"namespace" | "isolation"> {
   readonly url: pulumi.Output<string>;
   /** What callers have to trust, in PEM; empty where theirs do already. */
   readonly certificate: pulumi.Output<string>;
@@ -75,6 +79,7 @@ export class KubernetesHosting extends Component<"namespace"> {
     registry?: Registry;
     grants: Record<Worker, Grants>;
     namespace: Namespace;
+    isolation: NetworkPolicy;
     uploader: Uploader;
     processor: Processor;
   };
@@ -88,7 +93,13 @@ export class KubernetesHosting extends Component<"namespace"> {
     super(
       "azure:KubernetesHosting",
       name,
-      { children: ["namespace"], transform: transform?.namespace && { namespace: transform.namespace } },
+      {
+        children: ["namespace", "isolation"],
+        transform: {
+          ...(transform?.namespace && { namespace: transform.namespace }),
+          ...(transform?.isolation && { isolation: transform.isolation }),
+        },
+      },
       opts,
     );
     const grants = this.createGrants();
@@ -103,7 +114,8 @@ export class KubernetesHosting extends Component<"namespace"> {
     });
     const namespace = this.createNamespace(cluster);
     const place = { namespace: namespace.metadata.name, pipeline: name, image };
-    const before = [args.parts.records.nodes.schema, ...(pull?.all ?? [])];
+    const isolation = this.createIsolation(cluster, namespace);
+    const before = [args.parts.records.nodes.schema, isolation, ...(pull?.all ?? [])];
     const within = { ...this.child(), providers: { kubernetes: cluster.provider } };
     const { uploader, processor, scaler } = args.identities.nodes;
     const { replicas, tls } = options;
@@ -112,6 +124,7 @@ export class KubernetesHosting extends Component<"namespace"> {
       ...(registry && { registry }),
       grants,
       namespace,
+      isolation,
       uploader: new Uploader(
         `${name}-uploader`,
         {
@@ -119,6 +132,7 @@ export class KubernetesHosting extends Component<"namespace"> {
           group: args.group,
           clientId: uploader.clientId,
           env: this.uploaderEnvironment(),
+          limits: args.settled.settings.limits,
           tls,
           replicas: replicas.uploader,
           transform: transform?.uploader,
@@ -131,6 +145,7 @@ export class KubernetesHosting extends Component<"namespace"> {
           ...place,
           clientId: processor.clientId,
           env: this.processorEnvironment(),
+          limits: args.settled.settings.limits,
           replicas: replicas.processor,
           queue: { name: args.parts.state.nodes.queues.jobs.name, account: args.parts.state.account },
           scaler: scaler.clientId,
@@ -231,6 +246,16 @@ export class KubernetesHosting extends Component<"namespace"> {
     return this.create("namespace", Namespace, { metadata: { name: this.args.options.namespace, labels } }, { provider: cluster.provider });
   }
 
+  /** Nobody reaches a pod here but where a policy of the pod's own lets them. What pods reach is Azure's, whose addresses change. */
+  private createIsolation(cluster: Cluster, { metadata }: Namespace): NetworkPolicy {
+    return this.create(
+      "isolation",
+      NetworkPolicy,
+      { metadata: { name: "nobody", namespace: metadata.name }, spec: { podSelector: {}, policyTypes: ["Ingress"] } },
+      { provider: cluster.provider },
+    );
+  }
+
   private uploaderEnvironment(): Record<string, pulumi.Input<string>> {
     const { apiKey } = this.args.parts;
     return { ...this.environment(), ...(apiKey && { API_KEY_SECRET_URI: apiKey.secretUri }) };
@@ -242,7 +267,6 @@ export class KubernetesHosting extends Component<"namespace"> {
     return {
       ...this.environment(),
       TOPIC_ENDPOINT: topic.endpoint,
-      CONCURRENCY: "2",
       ...(vision && { VISION_ENDPOINT: vision.endpoint }),
       ...(email &&
         settled.email !== undefined && { EMAIL_ENDPOINT: email.endpoint, EMAIL_SENDER: email.sender, EMAIL_RECIPIENT: settled.email }),

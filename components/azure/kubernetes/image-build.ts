@@ -74,12 +74,20 @@ async function build(inputs: Inputs): Promise<{ id: string; outs: Outputs }> {
 
   const source = (await ask(inputs, "POST", "listBuildSourceUploadUrl")) as { uploadUrl?: string; relativePath?: string };
   if (!source.uploadUrl || !source.relativePath) throw new Error("The registry does not say where to upload the context to.");
-  const uploaded = await fetch(source.uploadUrl, {
-    method: "PUT",
-    headers: { "x-ms-blob-type": "BlockBlob", "content-type": "application/gzip" },
-    body: context,
-  });
-  if (!uploaded.ok) throw new Error(`The context of the build could not be uploaded: ${uploaded.status} ${await uploaded.text()}`);
+  for (let attempt = 1; ; attempt += 1) {
+    const uploaded: Response | Error = await fetch(source.uploadUrl, {
+      method: "PUT",
+      headers: { "x-ms-blob-type": "BlockBlob", "content-type": "application/gzip" },
+      body: context,
+    }).catch((error: Error) => error);
+    if (!(uploaded instanceof Error) && uploaded.ok) break;
+    const passing = uploaded instanceof Error || uploaded.status === 429 || uploaded.status >= 500;
+    if (!passing || attempt === 6) {
+      const said = uploaded instanceof Error ? String(uploaded.cause ?? uploaded) : `${uploaded.status} ${await uploaded.text()}`;
+      throw new Error(`The context of the build could not be uploaded: ${said}`);
+    }
+    await new Promise((resolve) => setTimeout(resolve, 1_000 * 2 ** (attempt - 1)));
+  }
 
   const run = (await ask(inputs, "POST", "scheduleRun", {
     type: "DockerBuildRequest",

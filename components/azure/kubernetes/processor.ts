@@ -1,9 +1,11 @@
 import { CustomResource } from "@pulumi/kubernetes/apiextensions/index.js";
 import type * as pulumi from "@pulumi/pulumi";
+import { FRAME_BUDGET, type Settings } from "../../../functions/core/settings.js";
 import { Component, type Transform } from "../../core/component.js";
 import { type ClusterApi, KedaOperator, type KedaOperatorArgs } from "./cluster-api.js";
 import type { Range } from "./options.js";
 import {
+  mebibytes,
   metadata,
   type Place,
   WORKLOAD_CHILDREN,
@@ -16,6 +18,8 @@ import {
 /** Options of {@link Processor}. */
 export interface ProcessorArgs extends Place, Pick<WorkloadArgs, "image" | "clientId" | "env"> {
   replicas: Required<Range>;
+  /** Of pictures, by which its memory is measured. */
+  limits: Settings["limits"];
   /** The queue that it works on. */
   queue: { name: pulumi.Input<string>; account: pulumi.Input<string> };
   /** Client id of the identity that counts the queue's messages. */
@@ -35,6 +39,13 @@ export interface ProcessorArgs extends Place, Pick<WorkloadArgs, "image" | "clie
 type CustomResourceArgs = ConstructorParameters<typeof CustomResource>[1];
 
 const APP = "processor";
+
+/** Images that one works on at a time. */
+const CONCURRENCY = 2;
+/** Bytes that the program itself needs, and those of one picture's base, renditions and whatever is made on the way. */
+const PROGRAM = 192 * 2 ** 20;
+const RESULTS = 64 * 2 ** 20;
+
 const KEDA = "keda.sh/v1alpha1";
 const CHILDREN = ["operator", "authentication", "scaledObject", ...WORKLOAD_CHILDREN] as const;
 
@@ -53,9 +64,13 @@ export class Processor extends Component<(typeof CHILDREN)[number]> {
         ...args,
         app: APP,
         program: "processor.mjs",
-        scheme: "HTTP",
-        // A core for each: two images at once, and the largest of them decoded.
-        resources: { requests: { cpu: "1", memory: "512Mi" }, limits: { memory: "1Gi" } },
+        serves: false,
+        env: { ...args.env, CONCURRENCY: String(CONCURRENCY) },
+        // A core for two, as they wait for others half of the time; a core for each, and memory for the largest, when it comes to that.
+        resources: {
+          requests: { cpu: "1", memory: "512Mi" },
+          limits: { cpu: String(CONCURRENCY), memory: mebibytes(PROGRAM + CONCURRENCY * (FRAME_BUDGET + args.limits.bytes + RESULTS)) },
+        },
         grace: 60,
         transform: workloadTransform(args.transform),
       },

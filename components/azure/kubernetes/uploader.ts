@@ -2,12 +2,14 @@ import { createHash } from "node:crypto";
 import { HorizontalPodAutoscaler, type HorizontalPodAutoscalerArgs } from "@pulumi/kubernetes/autoscaling/v2/index.js";
 import { Secret, type SecretArgs, Service, type ServiceArgs } from "@pulumi/kubernetes/core/v1/index.js";
 import * as pulumi from "@pulumi/pulumi";
+import { type Settings, uploadBudget } from "../../../functions/core/settings.js";
 import { Component, type Transform } from "../../core/component.js";
 import { SelfSignedCertificate, type SelfSignedCertificateArgs } from "../../core/self-signed-certificate.js";
 import type { Group } from "../group.js";
 import { uniqueName } from "../names.js";
 import type { Range, Tls } from "./options.js";
 import {
+  mebibytes,
   metadata,
   type Place,
   WORKLOAD_CHILDREN,
@@ -20,6 +22,8 @@ import {
 /** Options of {@link Uploader}. */
 export interface UploaderArgs extends Place, Pick<WorkloadArgs, "image" | "clientId" | "env"> {
   group: Group;
+  /** Of pictures, by which its memory is measured. */
+  limits: Settings["limits"];
   tls: Tls;
   replicas: Required<Range>;
   /** Changes to the resources underneath. */
@@ -34,6 +38,11 @@ export interface UploaderArgs extends Place, Pick<WorkloadArgs, "image" | "clien
 }
 
 const APP = "uploader";
+
+/** Bytes that the program itself needs; how often it holds what is uploaded: as a body, as a form's, as a file's, and on its way to the store. */
+const PROGRAM = 192 * 2 ** 20;
+const HELD = 4;
+
 const CHILDREN = ["certificate", "secret", "service", "autoscaler", ...WORKLOAD_CHILDREN] as const;
 
 /** The HTTP API and the page, behind a load balancer with a name of its own. */
@@ -69,11 +78,14 @@ export class Uploader extends Component<(typeof CHILDREN)[number]> {
         ...args,
         app: APP,
         program: "uploader.mjs",
-        scheme: pair ? "HTTPS" : "HTTP",
+        serves: true,
         secret: secret && { name: secret.metadata.name, env: { TLS_CERTIFICATE: "tls.crt", TLS_KEY: "tls.key" } },
         // A pod reads its certificate when it starts.
         revision: pair && pulumi.output(pair.certificate).apply((text) => createHash("sha256").update(text).digest("hex").slice(0, 16)),
-        resources: { requests: { cpu: "250m", memory: "256Mi" }, limits: { memory: "512Mi" } },
+        resources: {
+          requests: { cpu: "250m", memory: "256Mi" },
+          limits: { cpu: "1", memory: mebibytes(PROGRAM + HELD * uploadBudget(args.limits)) },
+        },
         grace: 45,
         transform: workloadTransform(args.transform),
       },
@@ -109,7 +121,8 @@ export class Uploader extends Component<(typeof CHILDREN)[number]> {
           ...(outside && {
             annotations: {
               "service.beta.kubernetes.io/azure-dns-label-name": label,
-              "service.beta.kubernetes.io/azure-load-balancer-health-probe-request-path": "/healthz",
+              // By the port that requests come by, which has the API's health, and no more.
+              "service.beta.kubernetes.io/azure-load-balancer-health-probe-request-path": "/health",
             },
           }),
         },

@@ -1,6 +1,7 @@
 import { Deployment, type DeploymentArgs } from "@pulumi/kubernetes/apps/v1/index.js";
 import { ServiceAccount, type ServiceAccountArgs } from "@pulumi/kubernetes/core/v1/index.js";
 import type { types } from "@pulumi/kubernetes/index.js";
+import { NetworkPolicy, type NetworkPolicyArgs } from "@pulumi/kubernetes/networking/v1/index.js";
 import { PodDisruptionBudget, type PodDisruptionBudgetArgs } from "@pulumi/kubernetes/policy/v1/index.js";
 import type * as pulumi from "@pulumi/pulumi";
 import { Component, type Transform } from "../../core/component.js";
@@ -12,8 +13,8 @@ export interface Place {
   pipeline: string;
 }
 
-/** The port that both programs listen on; a name, so that probes and services need not know the number. */
-const PORT = { name: "http", number: 8_080 };
+/** Where programs listen; by names, so that probes and services need not know the numbers. Probes and metrics are for the cluster only. */
+const PORTS = { http: 8_080, probes: 8_081 } as const;
 
 /** Nobody that the node knows. */
 const NOBODY = 65_532;
@@ -31,12 +32,12 @@ export interface WorkloadArgs extends Place {
   env: Record<string, pulumi.Input<string>>;
   /** Variables from keys of a Secret: name → key. */
   secret?: { name: pulumi.Input<string>; env: Record<string, string> } | undefined;
-  /** How its port speaks. */
-  scheme: "HTTP" | "HTTPS";
+  /** Does it take requests, from wherever they come? Otherwise nobody reaches more of it than its probes and metrics. */
+  serves: boolean;
   /** Whatever, when it changes, has to start the pods anew. */
   revision?: pulumi.Input<string> | undefined;
   /** What the scheduler keeps for each pod, and what each may use at most. */
-  resources: { requests: { cpu: string; memory: string }; limits: { memory: string } };
+  resources: Record<"requests" | "limits", { cpu: string; memory: string }>;
   /** Seconds that a pod has to end what it has begun. */
   grace: number;
   /** Changes to the resources underneath. */
@@ -47,10 +48,11 @@ export interface WorkloadTransform {
   account?: Transform<ServiceAccountArgs>;
   deployment?: Transform<DeploymentArgs>;
   disruptionBudget?: Transform<PodDisruptionBudgetArgs>;
+  networkPolicy?: Transform<NetworkPolicyArgs>;
 }
 
 /** What a component around a {@link Workload} lets `transform` reach of it. */
-export const WORKLOAD_CHILDREN = ["account", "deployment", "disruptionBudget"] as const;
+export const WORKLOAD_CHILDREN = ["account", "deployment", "disruptionBudget", "networkPolicy"] as const;
 
 /** What of a transform is the workload's. */
 export function workloadTransform(transform: WorkloadTransform = {}): WorkloadTransform {
@@ -66,7 +68,12 @@ export class Workload extends Component<(typeof WORKLOAD_CHILDREN)[number]> {
   readonly selector: Record<string, string>;
 
   /** The resources underneath. */
-  readonly nodes: { account: ServiceAccount; deployment: Deployment; disruptionBudget: PodDisruptionBudget };
+  readonly nodes: {
+    account: ServiceAccount;
+    deployment: Deployment;
+    disruptionBudget: PodDisruptionBudget;
+    networkPolicy: NetworkPolicy;
+  };
 
   /** @param opts `after`: what has to be there before the pods start: their roles, and what they work on. */
   constructor(name: string, args: WorkloadArgs, opts: pulumi.ComponentResourceOptions & { after?: pulumi.Resource[] } = {}) {
@@ -76,6 +83,10 @@ export class Workload extends Component<(typeof WORKLOAD_CHILDREN)[number]> {
     const account = this.create("account", ServiceAccount, {
       metadata: { ...metadata(args, args.app), annotations: { "azure.workload.identity/client-id": args.clientId } },
       automountServiceAccountToken: false,
+    });
+    const networkPolicy = this.create("networkPolicy", NetworkPolicy, {
+      metadata: metadata(args, args.app),
+      spec: { podSelector: { matchLabels: this.selector }, policyTypes: ["Ingress"], ingress: this.admitted(args) },
     });
     const deployment = this.create(
       "deployment",
@@ -92,26 +103,37 @@ export class Workload extends Component<(typeof WORKLOAD_CHILDREN)[number]> {
         },
       },
       // A new machine, and the image on it, take their time.
-      { dependsOn: after, customTimeouts: { create: "20m", update: "20m" } },
+      { dependsOn: [...after, networkPolicy], customTimeouts: { create: "20m", update: "20m" } },
     );
     const disruptionBudget = this.create("disruptionBudget", PodDisruptionBudget, {
       metadata: metadata(args, args.app),
       spec: { maxUnavailable: 1, selector: { matchLabels: this.selector } },
     });
-    this.nodes = { account, deployment, disruptionBudget };
+    this.nodes = { account, deployment, disruptionBudget, networkPolicy };
     this.registerOutputs();
   }
 
+  /** Who reaches what: its node does anyway, for probes. */
+  private admitted({ serves }: WorkloadArgs): types.input.networking.v1.NetworkPolicyIngressRule[] {
+    const port = (name: keyof typeof PORTS) => ({ protocol: "TCP", port: PORTS[name] });
+    return [
+      // From outside, requests come by way of any node.
+      ...(serves ? [{ ports: [port("http")] }] : []),
+      // Whoever collects metrics is a pod somewhere in the cluster.
+      { from: [{ namespaceSelector: {} }], ports: [port("probes")] },
+    ];
+  }
+
   private pod(args: WorkloadArgs, account: ServiceAccount): types.input.core.v1.PodTemplateSpec {
-    const { scheme, revision } = args;
+    const { revision } = args;
     return {
       metadata: {
         labels: { ...metadata(args, args.app).labels, "azure.workload.identity/use": "true" },
         annotations: {
           "prometheus.io/scrape": "true",
-          "prometheus.io/port": String(PORT.number),
+          "prometheus.io/port": String(PORTS.probes),
           "prometheus.io/path": "/metrics",
-          "prometheus.io/scheme": scheme.toLowerCase(),
+          "prometheus.io/scheme": "http",
           ...(revision !== undefined && { "image-pipeline/revision": revision }),
         },
       },
@@ -143,20 +165,23 @@ export class Workload extends Component<(typeof WORKLOAD_CHILDREN)[number]> {
     };
   }
 
-  private container({ app, image, program, env, secret, scheme, resources }: WorkloadArgs): types.input.core.v1.Container {
-    const get = (path: string) => ({ httpGet: { path, port: PORT.name, scheme } });
+  private container({ app, image, program, env, secret, serves, resources }: WorkloadArgs): types.input.core.v1.Container {
+    const get = (path: string) => ({ httpGet: { path, port: "probes", scheme: "HTTP" } });
+    const ports = (serves ? ["http", "probes"] : ["probes"]) as (keyof typeof PORTS)[];
+    const told = serves ? { PORT: PORTS.http, PROBES_PORT: PORTS.probes } : { PORT: PORTS.probes };
     return {
       name: app,
       image,
       args: [program],
       env: [
-        ...Object.entries({ ...env, PORT: String(PORT.number) }).map(([name, value]) => ({ name, value })),
+        ...Object.entries(env).map(([name, value]) => ({ name, value })),
+        ...Object.entries(told).map(([name, number]) => ({ name, value: String(number) })),
         ...Object.entries(secret?.env ?? {}).map(([name, key]) => ({
           name,
           valueFrom: { secretKeyRef: { name: secret?.name as pulumi.Input<string>, key } },
         })),
       ],
-      ports: [{ name: PORT.name, containerPort: PORT.number, protocol: "TCP" }],
+      ports: ports.map((name) => ({ name, containerPort: PORTS[name], protocol: "TCP" })),
       resources,
       securityContext: {
         allowPrivilegeEscalation: false,
@@ -171,6 +196,9 @@ export class Workload extends Component<(typeof WORKLOAD_CHILDREN)[number]> {
     };
   }
 }
+
+/** Bytes as Kubernetes writes them, rounded up. */
+export const mebibytes = (bytes: number): string => `${Math.ceil(bytes / 2 ** 20)}Mi`;
 
 /** Name, place, and the labels that Kubernetes recommends. */
 export function metadata({ namespace, pipeline }: Place, app: string) {

@@ -22,6 +22,11 @@ export interface ApiOptions {
   prefix: string;
   /** Bytes of a `POST /upload` body that the host can carry. */
   bodyLimit: number;
+  /**
+   * Bytes of such bodies that are taken at a time; whoever comes beside them is asked to come again.
+   * @default all that come
+   */
+  uploadBudget?: number;
 }
 
 /** Who is asking. */

@@ -24,7 +24,11 @@ export const API_ERRORS = {
   SIZE_LIMIT: [413, "The file is larger than the pipeline accepts; `limit` is in bytes."],
   UNSUPPORTED_MEDIA_TYPE: [415, "The content is of a type that is never accepted."],
   INTERNAL: [500, "The fault is ours; `requestId` finds it in the logs."],
+  BUSY: [503, "Too much is being uploaded just now: come again after as many seconds as the header `Retry-After` says."],
 } as const satisfies Record<string, readonly [ContentfulStatusCode, string]>;
+
+/** Seconds. */
+const RETRY_AFTER = 2;
 
 /** A refusal's stable code. */
 export type ApiErrorCode = keyof typeof API_ERRORS;
@@ -83,6 +87,7 @@ export function respondToError(error: Error, c: Context<ApiEnv>): Response {
 /** A refusal as its response. */
 export function respond(c: Context<ApiEnv>, { status, message, code, details }: ApiError): Response {
   if (status === 401) c.header("WWW-Authenticate", "Bearer");
+  if (status === 503) c.header("Retry-After", String(RETRY_AFTER));
   return c.json({ message, code, ...details }, status);
 }
 

@@ -1,4 +1,5 @@
 import { createRoute, type OpenAPIHono } from "@hono/zod-openapi";
+import type { MiddlewareHandler } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import { contentType, identify } from "../image/identify.js";
 import { InvalidName, uploadKey } from "../keys.js";
@@ -32,6 +33,7 @@ const uploadRoute = createRoute({
     202: json("It is stored and will be processed", Accepted),
     400: refusal("NO_FILE", "SEVERAL_FILES", "EMPTY", "INVALID_NAME", "INVALID_BODY", "MALFORMED_BODY"),
     ...REFUSALS,
+    503: refusal("BUSY"),
   },
 });
 
@@ -54,7 +56,7 @@ export function uploadRoutes(app: OpenAPIHono<ApiEnv>, options: ApiOptions): voi
   const { uploads, records, settings } = options;
   const { limits, linkLifetime } = settings;
 
-  app.use("/upload", limitBody(options.bodyLimit, { use: "POST /uploads" }));
+  app.use("/upload", limitBody(options.bodyLimit, { use: "POST /uploads" }), withinBudget(options));
   app.openapi(uploadRoute, async (c) => {
     const { file, overwrite: asked, user: claimed } = c.req.valid("form");
     const [user, overwrite] = [uploader(c.get("caller"), claimed), asked === "true"];
@@ -131,6 +133,25 @@ function refuseSize(size: number, limit: number): void {
 
 function taken(key: string): ApiError {
   return new ApiError("CONFLICT", `${key} exists already: use another name, or set overwrite to true.`, { key });
+}
+
+/** Bodies are held in memory, of which there is so much: what would not fit is refused before it is read. */
+function withinBudget({ uploadBudget = Number.POSITIVE_INFINITY, bodyLimit }: ApiOptions): MiddlewareHandler {
+  let taken = 0;
+  return async (c, next) => {
+    // Whoever does not say how much comes may send as much as is allowed.
+    const size = Number(c.req.header("Content-Length") ?? bodyLimit);
+    if (taken + size > uploadBudget)
+      throw new ApiError("BUSY", "Too much is being uploaded just now: come again in a moment, or ask for a ticket with POST /uploads.", {
+        use: "POST /uploads",
+      });
+    taken += size;
+    try {
+      await next();
+    } finally {
+      taken -= size;
+    }
+  };
 }
 
 function limitBody(limit: number, instead: { use?: string } = {}) {

@@ -1,5 +1,6 @@
 import { ImageRefused } from "../failures.js";
 import type { Metadata } from "../record.js";
+import { FRAME_BUDGET } from "../settings.js";
 import { orientationOf, readExif } from "./exif.js";
 import { readGif } from "./formats/gif.js";
 import type { Header, HeaderRequest } from "./formats/header.js";
@@ -17,12 +18,6 @@ export interface ImageLimits {
   /** Width × height of one frame. */
   pixels: number;
 }
-
-/**
- * Most bytes that decoding may hold of one frame at once. Progressive JPEG and interlaced PNG cannot be decoded row by row, nor can WebP and GIF:
- * a picture of theirs may be within the pixel limit, and still need more memory than a worker has.
- */
-export const FRAME_BUDGET = 400_000_000;
 
 const READERS: Record<ImageFormat, (reader: HeaderReader, request: HeaderRequest) => Promise<Header>> = {
   jpeg: readJpeg,

@@ -106,6 +106,20 @@ describe("A container that starts", function () {
     await rm(folder, { recursive: true });
   });
 
+  it("answers probes at a port of their own where it has one, and then callers learn nothing of how it is run", async () => {
+    const container = image.run("uploader.mjs", { ...uploader, PROBES_PORT: "0" });
+    const { address, probes } = await container.says("listening");
+    await container.says("ready");
+    const status = async (url: string) => (await fetch(url)).status;
+    for (const route of ["/healthz", "/readyz", "/metrics"]) {
+      assert.equal(await status(`${probes}${route}`), 200, route);
+      assert.equal(await status(`${address}${route}`), 404, route);
+    }
+    assert.deepEqual([await status(`${address}/health`), await status(`${probes}/health`)], [200, 404]);
+    assert.equal(await container.end(), 0);
+    await assert.rejects(fetch(`${probes}/healthz`));
+  });
+
   it("warns when keys would be sent in clear", async () => {
     const PIPELINE_SETTINGS = JSON.stringify({ ...settings, auth: { kind: "key" } });
     const container = image.run("uploader.mjs", { ...uploader, PIPELINE_SETTINGS, API_KEY: "secret" });

@@ -50,6 +50,7 @@ interface Stage {
 const NODE_IMAGES: readonly [repository: RegExp, entrypoint: string[], command: string[]][] = [
   [/^(docker\.io\/)?(library\/)?node$/, ["docker-entrypoint.sh"], ["node"]],
   [/(^|\/)distroless\/nodejs\d+(-debian\d+)?$/, ["/nodejs/bin/node"], []],
+  [/^mcr\.microsoft\.com\/azurelinux\/base\/nodejs$/, [], ["bash"]],
 ];
 
 /**
@@ -113,7 +114,7 @@ function from({ words, flags }: Instruction, globals: Record<string, string>, st
   const known = NODE_IMAGES.find(([pattern]) => pattern.test(repository));
   if (!known) {
     throw new BuildError(
-      `FROM ${base || "nothing"}: the embedded cloud has this machine's Node.js in place of an official image of it (node:…, gcr.io/distroless/nodejs…), and no other image.`,
+      `FROM ${base || "nothing"}: the embedded cloud has this machine's Node.js in place of an official image of it (node:…, gcr.io/distroless/nodejs…, mcr.microsoft.com/azurelinux/base/nodejs:…), and no other image.`,
     );
   }
   const [, entrypoint, command] = known;

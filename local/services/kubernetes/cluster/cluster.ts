@@ -10,6 +10,7 @@ import type { Cloud } from "../../../kernel/cloud.js";
 import { CloudError, type Principal, type Properties } from "../../../kernel/service.js";
 import { Deployment } from "./deployment.js";
 import { LoadBalancer } from "./load-balancer.js";
+import { admits, type Origin } from "./network-policy.js";
 import type { Node, PulledImage } from "./node.js";
 import { type KubernetesObject, Objects, selects } from "./objects.js";
 import { type Pace, pause } from "./pace.js";
@@ -265,10 +266,12 @@ export class LocalCluster {
       wanted !== undefined ? { port: wanted, insist: false } : spec.type === "LoadBalancer" ? this.args.claimPort() : undefined;
     const balancers: LoadBalancer[] = [];
     this.#balancers.set(key, balancers);
+    // What a service within the cluster is reached by here stands for its pods.
+    const origin = spec.type === "LoadBalancer" ? "outside" : "inside";
     for (const [index, { port, targetPort = port, appProtocol }] of (spec.ports as Properties[]).entries()) {
       const endpoints = () =>
         this.pods(metadata.namespace)
-          .filter((pod) => pod.ready && selects(spec.selector, pod.labels))
+          .filter((pod) => pod.ready && selects(spec.selector, pod.labels) && this.#admits(pod, targetPort, origin))
           .flatMap((pod) => pod.portOf(targetPort) ?? []);
       balancers.push(
         await LoadBalancer.listen(endpoints, {
@@ -280,6 +283,12 @@ export class LocalCluster {
     }
     const where = balancers.map(({ port }, index) => `port ${spec.ports[index].port} at 127.0.0.1:${port}`).join(", ");
     this.#note(`${metadata.namespace}/${metadata.name}`, `Service ${where}`, { ports: balancers.map(({ port }) => port) });
+  }
+
+  #admits(pod: Pod, targetPort: string | number, origin: Origin): boolean {
+    const port = pod.declaredPort(targetPort);
+    const policies = this.objects.list("NetworkPolicy", pod.namespace);
+    return port === undefined || admits(policies, { namespace: pod.namespace, labels: pod.labels, port }, origin);
   }
 
   // --- autoscaling

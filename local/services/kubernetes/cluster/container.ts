@@ -6,6 +6,7 @@ import { join } from "node:path";
 import type { Properties } from "../../../kernel/service.js";
 import { ContainerProcess, type Launch, type Termination } from "./container-process.js";
 import { ContainerConfigError, type PodFields, substituted, variablesOf } from "./environment.js";
+import { PORT_VARIABLE } from "./kinds.js";
 import type { Node, PulledImage } from "./node.js";
 import { type Probe, probeOf, watch } from "./probe.js";
 import { quantity } from "./quantity.js";
@@ -67,12 +68,14 @@ export class Container {
 
   /** The port of this machine that a declared one, by number or name, is mapped to. */
   portOf(port: string | number): number {
-    const declared = ((this.declared.ports ?? []) as Properties[]).find((one) => one.name === port || one.containerPort === Number(port));
-    return this.#ports.get(declared?.containerPort) ?? Number(port);
+    return this.#ports.get(this.declaredPort(port)?.containerPort ?? 0) ?? Number(port);
   }
 
-  hasPort(port: string | number): boolean {
-    return ((this.declared.ports ?? []) as Properties[]).some((one) => one.name === port || one.containerPort === Number(port));
+  /** A declared port, by number or name. */
+  declaredPort(port: string | number): { name?: string; containerPort: number } | undefined {
+    return ((this.declared.ports ?? []) as Properties[]).find((one) => one.name === port || one.containerPort === Number(port)) as
+      | { name?: string; containerPort: number }
+      | undefined;
   }
 
   /** Lets it end within so many seconds; after them, ends it. */
@@ -266,14 +269,16 @@ export class Container {
     return /(^|\/)node$/.test(rest[0] ?? "") ? rest : ["node", ...rest];
   }
 
-  /** All containers share this machine's ports, so that each gets one of its own for each that it declares, and is told by `PORT`. */
+  /** All containers share this machine's ports, so that each gets one of its own for each that it declares, and is told by `PORT` and `…_PORT`. */
   async #mapPorts(variables: Record<string, string>): Promise<void> {
     this.#ports.clear();
     for (const { containerPort } of (this.declared.ports ?? []) as Properties[]) this.#ports.set(containerPort, await freePort());
-    const own = this.#ports.get(Number(variables.PORT));
-    if (own === undefined) return;
-    variables.PORT = String(own);
-    variables.HOST = "127.0.0.1";
+    for (const [name, value] of Object.entries(variables)) {
+      const own = PORT_VARIABLE.test(name) ? this.#ports.get(Number(value)) : undefined;
+      if (own === undefined) continue;
+      variables[name] = String(own);
+      variables.HOST = "127.0.0.1";
+    }
   }
 
   #mustNotBeRoot({ config }: PulledImage): void {

@@ -81,7 +81,14 @@ export const KINDS: readonly Kind[] = [
       }
     },
   },
-  { kind: "NetworkPolicy", apiVersion: "networking.k8s.io/v1", plural: "networkpolicies", namespaced: true, inputs: ["spec"] },
+  {
+    ...{ kind: "NetworkPolicy", apiVersion: "networking.k8s.io/v1", plural: "networkpolicies", namespaced: true },
+    inputs: [
+      ...["podSelector.matchLabels", "policyTypes", "ingress[].ports[].protocol", "ingress[].ports[].port", "ingress[].ports[].endPort"],
+      ...["namespaceSelector", "ipBlock.cidr"].map((peer) => `ingress[].from[].${peer}`),
+    ].map((input) => `spec.${input}`),
+    check: checkNetworkPolicy,
+  },
   {
     ...{ kind: "HorizontalPodAutoscaler", apiVersion: "autoscaling/v2", plural: "horizontalpodautoscalers", namespaced: true },
     inputs: ["spec"],
@@ -182,20 +189,21 @@ function checkDeployment({ metadata, spec }: Properties): void {
     checkContainer(container, `${at}.containers[${index}]`, volumes, fail);
 }
 
+/** Variables by which a program is told where to listen. */
+export const PORT_VARIABLE = /^([A-Z0-9]+_)*PORT$/;
+
 type Fail = (path: string, value: unknown, why: string) => CloudError;
 
 function checkContainer(container: Properties, at: string, volumes: Properties[], fail: Fail): void {
   const { name, image, ports = [], env = [], volumeMounts = [], resources } = container;
   if (!name) throw fail(`${at}.name`, name, "a name is needed");
   if (!image) throw fail(`${at}.image`, image, "an image is needed");
-  if (ports.length > 1) throw fail(`${at}.ports`, ports.length, "the embedded cloud maps one port of a container");
-  const [port] = ports as Properties[];
-  const variable = (env as Properties[]).find((one) => one.name === "PORT");
-  if (port && String(variable?.value) !== String(port.containerPort)) {
+  for (const { containerPort } of ports as Properties[]) {
+    if ((env as Properties[]).some((one) => PORT_VARIABLE.test(one.name) && String(one.value) === String(containerPort))) continue;
     throw fail(
       `${at}.env`,
-      variable?.value,
-      `replicas share this machine, so each is given a port of its own: declare the variable PORT as "${port.containerPort}", the containerPort, and have the program listen where PORT says`,
+      (env as Properties[]).find((one) => one.name === "PORT")?.value,
+      `replicas share this machine, so each is given ports of its own: declare the variable PORT, or one whose name ends in _PORT, as "${containerPort}", the containerPort, and have the program listen where it says`,
     );
   }
   for (const { name: volume, mountPath } of volumeMounts as Properties[]) {
@@ -236,6 +244,26 @@ function checkService({ metadata, spec }: Properties): void {
   for (const { protocol = "TCP", port } of ports as Properties[]) {
     if (protocol !== "TCP") throw fail("spec.ports.protocol", protocol, "the embedded cloud passes on TCP");
     if (!(Number.isInteger(port) && port >= 1 && port <= 65_535)) throw fail("spec.ports.port", port, "must be between 1 and 65535");
+  }
+}
+
+function checkNetworkPolicy({ metadata, spec }: Properties): void {
+  const fail = (path: string, value: unknown, why: string) => invalid("NetworkPolicy", metadata.name, path, value, why);
+  const { podSelector, policyTypes = ["Ingress"], ingress = [] } = spec ?? {};
+  if (!podSelector) throw fail("spec.podSelector", podSelector, "Required value: {} is all pods of the namespace");
+  if (policyTypes.some((type: string) => type !== "Ingress"))
+    throw fail("spec.policyTypes", policyTypes, "the embedded cloud holds back what comes to pods, and nothing that they send: Ingress");
+  for (const { from = [], ports = [] } of ingress as Properties[]) {
+    for (const { protocol = "TCP", port, endPort } of ports as Properties[]) {
+      if (protocol !== "TCP") throw fail("spec.ingress.ports.protocol", protocol, "the embedded cloud passes on TCP");
+      if (endPort !== undefined && !(Number.isInteger(port) && endPort >= port))
+        throw fail("spec.ingress.ports.endPort", endPort, "must be at least `port`, which has to be a number");
+    }
+    for (const { namespaceSelector, ipBlock } of from as Properties[]) {
+      const everybody = namespaceSelector ? Object.keys(namespaceSelector).length === 0 : ipBlock?.cidr === "0.0.0.0/0";
+      if (!everybody)
+        throw fail("spec.ingress.from", from, "the embedded cloud tells inside from outside: namespaceSelector {}, or ipBlock 0.0.0.0/0");
+    }
   }
 }
 

@@ -113,7 +113,12 @@ export class Pod {
 
   /** Where a port, by number or name, is reached. */
   portOf(port: string | number): number | undefined {
-    return this.#containers.find((container) => container.hasPort(port))?.portOf(port);
+    return this.#containers.find((container) => container.declaredPort(port))?.portOf(port);
+  }
+
+  /** A port as one of its containers declares it, by number or name. */
+  declaredPort(port: string | number): { name?: string; containerPort: number } | undefined {
+    return this.#containers.flatMap((container) => container.declaredPort(port) ?? [])[0];
   }
 
   /** Seconds that its containers have to end. */

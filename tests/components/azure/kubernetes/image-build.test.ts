@@ -93,6 +93,18 @@ describe("An image that is built in the cloud", () => {
     });
   });
 
+  it("is uploaded again where that failed for a moment, and not where it is refused", async () => {
+    const { asked, inputs: given } = await registry([run], ({ call }, times) =>
+      call.startsWith("PUT") && times === 1 ? [503, "busy"] : undefined,
+    );
+    assert.equal((await provider.create(given)).outs.digest, digest);
+    assert.equal(asked.filter(({ call }) => call.startsWith("PUT")).length, 2);
+    server?.close();
+    const refusing = await registry([run], ({ call }) => (call.startsWith("PUT") ? [403, "no"] : undefined));
+    await assert.rejects(provider.create(refusing.inputs), { message: "The context of the build could not be uploaded: 403 no" });
+    assert.equal(refusing.asked.filter(({ call }) => call.startsWith("PUT")).length, 1);
+  });
+
   it("is built again when its context is another one", async () => {
     const { inputs: given } = await registry([run]);
     const { outs } = await provider.update("id", {}, given);

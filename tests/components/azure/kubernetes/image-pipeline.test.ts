@@ -304,9 +304,11 @@ describe("ImagePipeline on Kubernetes", () => {
     });
   });
 
-  for (const [app, scheme, resourcesOf, grace] of [
-    ["uploader", "HTTPS", { requests: { cpu: "250m", memory: "256Mi" }, limits: { memory: "512Mi" } }, 45],
-    ["processor", "HTTP", { requests: { cpu: "1", memory: "512Mi" }, limits: { memory: "1Gi" } }, 60],
+  const requests = { name: "http", containerPort: 8080, protocol: "TCP" };
+  const probes = { name: "probes", containerPort: 8081, protocol: "TCP" };
+  for (const [app, ports, resourcesOf, grace] of [
+    ["uploader", [requests, probes], { requests: { cpu: "250m", memory: "256Mi" }, limits: { cpu: "1", memory: "574Mi" } }, 45],
+    ["processor", [probes], { requests: { cpu: "1", memory: "512Mi" }, limits: { cpu: "2", memory: "1131Mi" } }, 60],
   ] as const) {
     it(`runs the ${app} as nobody, on a file system that it cannot write to, replaced one by one when it answers`, () => {
       const { metadata, spec } = called(resources, `photos-${app}-deployment`).inputs;
@@ -324,9 +326,9 @@ describe("ImagePipeline on Kubernetes", () => {
       assert.deepEqual(template.metadata.labels, { ...labels(app), "azure.workload.identity/use": "true" });
       assert.deepEqual(annotations, {
         "prometheus.io/scrape": "true",
-        "prometheus.io/port": "8080",
+        "prometheus.io/port": "8081",
         "prometheus.io/path": "/metrics",
-        "prometheus.io/scheme": scheme.toLowerCase(),
+        "prometheus.io/scheme": "http",
       });
       assert.equal(revision !== undefined, app === "uploader", "a new certificate starts new pods");
       const { containers, ...pod } = template.spec;
@@ -355,11 +357,11 @@ describe("ImagePipeline on Kubernetes", () => {
       });
       assert.equal(containers.length, 1);
       const { env: _, image: __, ...only } = containers[0];
-      const httpGet = (path: string) => ({ path, port: "http", scheme });
+      const httpGet = (path: string) => ({ path, port: "probes", scheme: "HTTP" });
       assert.deepEqual(only, {
         name: app,
         args: [`${app}.mjs`],
-        ports: [{ name: "http", containerPort: 8080, protocol: "TCP" }],
+        ports,
         resources: resourcesOf,
         securityContext: {
           allowPrivilegeEscalation: false,
@@ -381,6 +383,33 @@ describe("ImagePipeline on Kubernetes", () => {
     });
   }
 
+  it("lets everybody at requests, the cluster's own pods at probes and metrics, and nobody at anything else", () => {
+    const metadata = (name: string) => ({ name, namespace: "photos", labels: labels(name) });
+    const ports = (port: number) => [{ protocol: "TCP", port }];
+    const observed = { from: [{ namespaceSelector: {} }], ports: ports(8081) };
+    const policies = resources.filter(({ type }) => type === "kubernetes:networking.k8s.io/v1:NetworkPolicy");
+    assert.deepEqual(Object.fromEntries(policies.map(({ name, inputs: { metadata, spec } }) => [name, { metadata, spec }])), {
+      "photos-isolation": { metadata: { name: "nobody", namespace: "photos" }, spec: { podSelector: {}, policyTypes: ["Ingress"] } },
+      "photos-processor-network-policy": {
+        metadata: metadata("processor"),
+        spec: { podSelector: { matchLabels: selector("processor") }, policyTypes: ["Ingress"], ingress: [observed] },
+      },
+      "photos-uploader-network-policy": {
+        metadata: metadata("uploader"),
+        spec: { podSelector: { matchLabels: selector("uploader") }, policyTypes: ["Ingress"], ingress: [{ ports: ports(8080) }, observed] },
+      },
+    });
+    for (const app of ["uploader", "processor"])
+      for (const policy of ["photos-isolation", `photos-${app}-network-policy`])
+        assert.ok(called(resources, `photos-${app}-deployment`).after.includes(policy), `${app} is not started before ${policy}`);
+  });
+
+  it("has memory for the largest pictures that it is to take", async () => {
+    const large = await declare(onKubernetes({ image: IMAGE }, { limits: { bytes: "100 MB" } }));
+    const memory = (app: string) => container(large, app).resources.limits.memory;
+    assert.deepEqual([memory("uploader"), memory("processor")], ["574Mi", "1274Mi"]);
+  });
+
   it("tells both what they work on, each what it alone needs, and no secret but the certificate's key", () => {
     const both = {
       STORAGE_BLOB_URL: "https://photosimage#.blob.core.windows.net/",
@@ -394,7 +423,6 @@ describe("ImagePipeline on Kubernetes", () => {
       SQL_SERVER: "photos-records-server.database.windows.net",
       SQL_PORT: "1433",
       SQL_DATABASE: "imagemetadata",
-      PORT: "8080",
     };
     const { PIPELINE_SETTINGS: settings, ...uploader } = plain(environment(resources, "uploader"));
     const { PIPELINE_SETTINGS: same, ...processor } = plain(environment(resources, "processor"));
@@ -406,12 +434,15 @@ describe("ImagePipeline on Kubernetes", () => {
     });
     assert.deepEqual(uploader, {
       ...both,
+      PORT: "8080",
+      PROBES_PORT: "8081",
       API_KEY_SECRET_URI: "https://photos-api-#.vault.azure.net/secrets/api-key",
       TLS_CERTIFICATE: '{"secretKeyRef":{"key":"tls.crt","name":"uploader-tls"}}',
       TLS_KEY: '{"secretKeyRef":{"key":"tls.key","name":"uploader-tls"}}',
     });
     assert.deepEqual(processor, {
       ...both,
+      PORT: "8081",
       CONCURRENCY: "2",
       TOPIC_ENDPOINT: "https://photos-results-topic.westeurope-1.eventgrid.azure.net/api/events",
       VISION_ENDPOINT: "https://photos-vision-#.cognitiveservices.azure.com/",
@@ -512,7 +543,7 @@ describe("ImagePipeline on Kubernetes", () => {
       const declared = service(resources);
       assert.deepEqual(declared.metadata.annotations, {
         "service.beta.kubernetes.io/azure-dns-label-name": "photos-#",
-        "service.beta.kubernetes.io/azure-load-balancer-health-probe-request-path": "/healthz",
+        "service.beta.kubernetes.io/azure-load-balancer-health-probe-request-path": "/health",
       });
       assert.deepEqual(declared.spec, {
         type: "LoadBalancer",
@@ -561,7 +592,6 @@ describe("ImagePipeline on Kubernetes", () => {
       assert.equal(open.url, "http://photos-#.westeurope.cloudapp.azure.com");
       const { ports } = service(open.resources).spec;
       assert.deepEqual([ports[0].port, ports[0].appProtocol], [80, "http"]);
-      assert.equal(container(open.resources, "uploader").livenessProbe.httpGet.scheme, "HTTP");
       for (const { name } of open.resources) assert.doesNotMatch(name, /certificate|uploader-secret|api-key|read-key/);
     });
 
@@ -641,9 +671,29 @@ describe("ImagePipeline on Kubernetes", () => {
             clusterMay: each(touch, "pull"),
             registry: each(touch, "registry", "image"),
             namespace: touch,
-            uploader: each(touch, "account", "deployment", "disruptionBudget", "service", "autoscaler", "secret", "certificate"),
+            isolation: touch,
+            uploader: each(
+              touch,
+              "account",
+              "deployment",
+              "disruptionBudget",
+              "networkPolicy",
+              "service",
+              "autoscaler",
+              "secret",
+              "certificate",
+            ),
             uploaderMay: each(touch, "uploads", "processed", "sign", "redrive", "parked", "tags", "readKey"),
-            processor: each(touch, "account", "deployment", "disruptionBudget", "operator", "authentication", "scaledObject"),
+            processor: each(
+              touch,
+              "account",
+              "deployment",
+              "disruptionBudget",
+              "networkPolicy",
+              "operator",
+              "authentication",
+              "scaledObject",
+            ),
             processorMay: each(touch, "uploads", "processed", "jobs", "park", "tags", "announce", "look", "mail"),
             scalerMay: each(touch, "count"),
           },

@@ -20,6 +20,7 @@ const PROMISED: Record<string, (cloud: Cloud) => Promise<Answer>> = {
   "post /upload 413": ({ call }) => call("POST", "/upload", { form: { file: file("cat.png", Buffer.alloc(40_000)) } }),
   "post /upload 415": ({ call }) => call("POST", "/upload", { form: { file: file("cat.png", BYTES.text) } }),
   "post /upload 500": ({ call, uploads }) => failing(uploads, "write", () => call("POST", "/upload", { form: { file: file("cat.png") } })),
+  "post /upload 503": () => api({ uploadBudget: 1 }).call("POST", "/upload", { form: { file: file("cat.png") } }),
   "post /uploads 201": ({ call }) => call("POST", "/uploads", { json: ask }),
   "post /uploads 400": ({ call }) => call("POST", "/uploads", { json: {} }),
   "post /uploads 401": ({ call }) => call("POST", "/uploads", { key: "wrong" }),

@@ -58,6 +58,35 @@ describe("POST /upload", () => {
     assert.deepEqual([uploads.keys, await records.get("uploads/cat.jpg")], [[], undefined]);
   });
 
+  it("takes no more at a time than there is memory for, tells the others when to come again, and takes them then", async () => {
+    const { call, uploads } = api({ bodyLimit: 400, uploadBudget: 900 });
+    let go = () => {};
+    const gone = new Promise<void>((resolve) => {
+      go = resolve;
+    });
+    const write = uploads.write.bind(uploads);
+    uploads.write = async (...args) => {
+      await gone;
+      await write(...args);
+    };
+    // Without a length, as much is kept for each as it may have.
+    const send = (name: string) => call("POST", "/upload", { form: { file: file(name) } });
+    const taken = [send("one.png"), send("two.png")];
+    const { status, headers, body } = await send("three.png");
+    assert.deepEqual([status, body.code, body.use, headers.get("retry-after")], [503, "BUSY", "POST /uploads", "2"]);
+    const unread = await call("POST", "/upload", { form: { file: file("cat.png") }, headers: { "content-length": "200" } });
+    assert.equal(unread.status, 503, "the budget has 100 bytes left");
+    go();
+    assert.deepEqual(
+      (await Promise.all(taken)).map(({ status }) => status),
+      [202, 202],
+    );
+    assert.equal((await send("three.png")).status, 202);
+    assert.equal((await call("POST", "/upload", { form: { file: file("notes.png", BYTES.text) } })).status, 415);
+    assert.equal((await send("four.png")).status, 202, "what is refused gives back what it has taken");
+    assert.equal((await send("five.png")).status, 202);
+  });
+
   it("never overwrites silently: not a processed image, not one being processed, not a bare object", async () => {
     const { call, completed, uploads, records } = api();
     await completed("done.png");

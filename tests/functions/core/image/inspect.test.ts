@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import sharp from "sharp";
-import { admit, FRAME_BUDGET, inspect } from "../../../../functions/core/image/inspect.js";
+import { admit, inspect } from "../../../../functions/core/image/inspect.js";
 import { bytesSource, type ImageSource } from "../../../../functions/core/image/source.js";
+import { FRAME_BUDGET } from "../../../../functions/core/settings.js";
 import { animation, encoder, flat, heicHeader, jpegHeader, pngChunk, pngHeader, raw, scene } from "../pictures.js";
 
 const limits = { bytes: 25_000_000, pixels: 50_000_000 };

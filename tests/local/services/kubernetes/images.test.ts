@@ -85,7 +85,7 @@ describe("Images of a container registry", () => {
     const { reference, error } = await dockerfile(
       [
         "ARG RUNTIME=gcr.io/distroless/nodejs24-debian13:nonroot",
-        "FROM node:24-trixie-slim AS packages",
+        "FROM mcr.microsoft.com/azurelinux/base/nodejs:24 AS packages",
         "WORKDIR /app",
         "COPY package.json package-lock.json ./",
         "RUN npm ci --omit=dev --ignore-scripts --no-audit",
