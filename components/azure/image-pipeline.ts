@@ -354,6 +354,7 @@ export class ImagePipeline extends Component<Part> implements ImagePipelineOutpu
       measure: { role: "Monitoring Metrics Publisher", scope: monitoring.insightsId },
       ...(vision && { look: { role: "Cognitive Services User", scope: vision.id } }),
       ...(apiKey && { readKey: { role: "Key Vault Secrets User", scope: apiKey.secretId } }),
+      // Azure has no lesser role that sends mail by identity; it is of this one service, and only where there is somebody to write to.
       ...(email && { mail: { role: "Communication and Email Service Owner", scope: email.id } }),
     };
     return new Grants<string>(`${this.name}-may`, { principal: principalId, may, transform: this.transform.grants }, this.child());

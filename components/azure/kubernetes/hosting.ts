@@ -191,6 +191,7 @@ export class KubernetesHosting extends Component<"namespace" | "isolation"> {
         tags,
         announce: { role: "EventGrid Data Sender", scope: topic.id },
         ...(vision && { look: { role: "Cognitive Services User", scope: vision.id } }),
+        // Azure has no lesser role that sends mail by identity; it is of this one service, and only where there is somebody to write to.
         ...(email && { mail: { role: "Communication and Email Service Owner", scope: email.id } }),
       },
       scaler: { count: { role: "Storage Queue Data Reader", scope: jobs.id } },
