@@ -3,14 +3,27 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { readdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
+import { Product } from "../../cli/product.js";
 import { type AttachableCloud, startAttachable } from "../../local/index.js";
 import { CliStack, withoutCli } from "./cli.js";
 import { recordings, settingsOf } from "./recordings.js";
 
 const missing = withoutCli();
 
-/** What a change of configuration changes: kind of change and logical name. */
-const CHANGES: Readonly<Record<string, { setting: [key: string, value: string]; changes: RegExp; needed: readonly string[] }[]>> = {
+interface Change {
+  setting: [key: string, value: string];
+  /** Every step there may be: its kind, and the logical name. */
+  changes: RegExp;
+  /** Steps that there must be. */
+  needed: readonly string[];
+}
+
+const THUMBNAILS: Change["setting"] = ["image-pipeline:thumbnails", '{"card":{"width":320,"height":200}}'];
+const MAIL: Change["setting"] = ["image-pipeline:notifyEmail", "ops@example.org"];
+const TAGS: Change["setting"] = ["image-pipeline:tags", '{"team":"photos"}'];
+
+/** What a change of configuration changes. */
+const CHANGES: Readonly<Record<string, readonly Change[]>> = {
   aws: [
     {
       setting: ["image-pipeline:logRetention", "7 days"],
@@ -18,15 +31,21 @@ const CHANGES: Readonly<Record<string, { setting: [key: string, value: string]; 
       needed: ["update photos-api-logs", "update photos-workflow-logs"],
     },
     {
-      setting: ["image-pipeline:notifyEmail", "ops@example.org"],
+      setting: MAIL,
       changes: /^create photos-(results|alarms)-email$/,
       needed: ["create photos-results-email", "create photos-alarms-email"],
     },
     {
-      setting: ["image-pipeline:thumbnails", '{"card":{"width":320,"height":200}}'],
+      setting: THUMBNAILS,
       changes: /^update photos-[\w-]+-function$/,
       needed: ["update photos-workflow-generate-thumbnails-function", "update photos-api-function"],
     },
+    {
+      setting: ["image-pipeline:workflow", "standard"],
+      changes: /^(replace photos-workflow-(machine|target)|update photos-[\w-]+)$/,
+      needed: ["replace photos-workflow-machine", "update photos-api-policy"],
+    },
+    { setting: TAGS, changes: /^update /, needed: ["update photos-ImageProcessingDb-table", "update photos-api-function"] },
   ],
   azure: [
     {
@@ -34,12 +53,51 @@ const CHANGES: Readonly<Record<string, { setting: [key: string, value: string]; 
       changes: /^update photos-monitoring-(workspace|insights)$/,
       needed: ["update photos-monitoring-workspace"],
     },
+    { setting: THUMBNAILS, changes: /^update photos-app-app$/, needed: ["update photos-app-app"] },
     {
-      setting: ["image-pipeline:thumbnails", '{"card":{"width":320,"height":200}}'],
-      changes: /^update photos-app-app$/,
-      needed: ["update photos-app-app"],
+      setting: MAIL,
+      changes: /^(create photos-(email(-(service|domain|communication))?|may-mail)|update photos-(alarm-group|app-app))$/,
+      needed: ["create photos-email-communication", "create photos-may-mail", "update photos-alarm-group", "update photos-app-app"],
+    },
+    { setting: TAGS, changes: /^update /, needed: ["update photos-group", "update photos-images-account", "update photos-app-app"] },
+  ],
+  "azure-kubernetes": [
+    {
+      setting: ["image-pipeline:logRetention", "60 days"],
+      changes: /^update photos-monitoring-(workspace|insights)$/,
+      needed: ["update photos-monitoring-workspace"],
+    },
+    {
+      setting: THUMBNAILS,
+      changes: /^update photos-(uploader|processor)-deployment$/,
+      needed: ["update photos-uploader-deployment", "update photos-processor-deployment"],
+    },
+    {
+      setting: MAIL,
+      changes:
+        /^(create photos-(email(-(service|domain|communication))?|processor-may-mail)|update photos-(alarm-group|processor-deployment))$/,
+      needed: ["create photos-email-communication", "create photos-processor-may-mail", "update photos-processor-deployment"],
+    },
+    {
+      setting: TAGS,
+      changes: /^update /,
+      needed: ["update photos-group", "update photos-images-account", "update photos-cluster-cluster"],
     },
   ],
+};
+
+/** What is secret in a state beside the key of the API. */
+const SECRETS: Readonly<Record<string, readonly RegExp[]>> = {
+  aws: [],
+  azure: [/^[\w-]+\.[\w-]+\.[\w-]+$/],
+  "azure-kubernetes": [/^[\w-]+\.[\w-]+\.[\w-]+$/, /-----BEGIN PRIVATE KEY-----/, /"kind":"Config"/],
+};
+
+/** Stores that outlive a stack where they are to. */
+const RETAINED: Readonly<Record<string, readonly RegExp[]>> = {
+  aws: [/^aws:s3\/bucket:Bucket /, /^aws:dynamodb\/table:Table /],
+  azure: [/^azure-native:storage:BlobContainer /, /^azure-native:sql:Database /],
+  "azure-kubernetes": [/^azure-native:storage:BlobContainer /, /^azure-native:sql:Database /],
 };
 
 /** How many providers a program of ours declares itself, at most. */
@@ -50,7 +108,7 @@ const ALARMS = ["aws:cloudwatch/metricAlarm:MetricAlarm", "azure-native:monitor:
 
 for (const name of recordings()) {
   describe(`Pulumi's CLI, with the stack ${name} on the embedded cloud${missing ? ` (skipped: ${missing})` : ""}`, function () {
-    this.timeout(300_000);
+    this.timeout(600_000);
 
     let attachable: AttachableCloud;
     let stack: CliStack;
@@ -77,28 +135,49 @@ for (const name of recordings()) {
 
     it("deploys by `up`, and packages no handler again that the preview has packaged", async () => {
       await stack.preview();
-      const packaged = await handlers();
-      assert.ok(packaged.length > 0);
+      const before = await packages();
       await stack.up();
-      assert.deepEqual(await handlers(), packaged);
+      const after = await packages();
+      // Others may package theirs meanwhile: what is deployed here counts.
+      const deployed = JSON.stringify(await stack.export()).matchAll(/\.build[\\/]+(handlers|images)[\\/]+([\w.-]+)/g);
+      const used = [...deployed].map(([, folder = "", file = ""]) => join(folder, file));
+      assert.ok(used.some((file) => file.startsWith(name === "azure-kubernetes" ? "images" : "handlers")));
+      for (const file of used) {
+        assert.ok(before.has(file), `${file} is not what the preview has packaged`);
+        assert.equal(after.get(file), before.get(file), `${file} was packaged again`);
+      }
       assert.ok(declaredOn(attachable).length > 20);
     });
 
-    it("keeps the key secret in outputs and state, and shows it to whoever asks", async () => {
-      const { apiKey } = await stack.outputs("--show-secrets");
-      assert.match(apiKey ?? "", /^[\w-]{40,}$/);
-      assert.equal((await stack.outputs()).apiKey, "[secret]");
+    it("keeps keys and tokens secret in outputs and state, and shows them to whoever asks", async () => {
+      const { apiKey = "" } = await stack.outputs("--show-secrets");
+      assert.match(apiKey, /^[\w-]{40,}$/);
+      const shown = await stack.outputs();
+      assert.equal(shown.apiKey, "[secret]");
+      // What is an output for everybody may be part of something secret: a certificate, beside its key.
+      const secrets = secretsIn(await stack.export("--show-secrets")).filter((secret) => !Object.values(shown).includes(secret));
+      for (const kind of [apiKey, ...(SECRETS[name] ?? [])])
+        assert.ok(
+          secrets.some((secret) => secret.match(kind)),
+          String(kind),
+        );
       const said = [
         JSON.stringify(await stack.export()),
         await stack.run("stack"),
         await stack.run("preview", "--diff"),
         await keptState(attachable),
       ];
-      for (const text of said) assert.ok(!text.includes(apiKey as string));
+      const traces = secrets.flatMap((secret) => secret.split("\n")).filter((line) => line.length >= 16 && !line.startsWith("-----"));
+      for (const trace of traces) {
+        const quoted = JSON.stringify(trace).slice(1, -1);
+        assert.ok(!said.some((text) => text.includes(trace) || text.includes(quoted)), `${trace.slice(0, 8)}…, which is secret`);
+      }
     });
 
     it("has deployed a product that conforms", async () => {
       const { url, apiKey } = await stack.outputs("--show-secrets");
+      // Without an address, the tests would start stacks of their own.
+      assert.ok(url);
       const mocha = join("node_modules", "mocha", "bin", "mocha.js");
       const child = spawn(process.execPath, [mocha, "tests/conformance/*.test.ts"], {
         env: { ...process.env, CONFORMANCE_URL: url, CONFORMANCE_KEY: apiKey },
@@ -148,10 +227,37 @@ for (const name of recordings()) {
       assert.equal((await stack.up("--skip-preview")).create, 1);
     });
 
-    it("leaves nothing behind by `destroy`, however full the stores are", async () => {
+    let retained: string[] = [];
+
+    it("leaves the stores alone by `destroy` where they are to be retained, and says so", async () => {
+      await stack.run("config", "set", "image-pipeline:removal", "retain");
+      // AWS protects tables against other hands, too, and empties no bucket then; the rest concerns the end only.
+      for (const { op, urn } of await stack.preview())
+        assert.match(`${op} ${urn.split("::").at(-1)}`, /^update photos-[\w-]+-(table|bucket)$/);
+      await stack.up("--skip-preview");
+      await upload(stack);
+      const known = await stack.export<{ urn: string; type: string; id?: string; retainOnDelete?: boolean }>();
+      const stores = known.filter(({ type, retainOnDelete }) => retainOnDelete && !type.startsWith("pulumi-nodejs:"));
+      const said = await stack.run("destroy", "--yes");
+      for (const { urn } of stores) assert.match(said, new RegExp(` ${urn.split("::").at(-1)} .*retain`));
+      assert.deepEqual(await stack.export(), []);
+      retained = declaredOn(attachable).sort();
+      assert.deepEqual(retained, stores.map(({ type, id }) => `${type} ${id}`).sort());
+      for (const store of RETAINED[name] ?? [])
+        assert.ok(
+          retained.some((each) => store.test(each)),
+          `${store}`,
+        );
+    });
+
+    it("leaves nothing else behind by `destroy`, however full the stores are", async () => {
+      await stack.run("config", "set", "image-pipeline:removal", "destroy");
+      await stack.up("--skip-preview");
+      await upload(stack);
+      assert.ok(declaredOn(attachable).length > retained.length + 20);
       await stack.run("destroy", "--yes");
       assert.deepEqual(await stack.export(), []);
-      assert.deepEqual(declaredOn(attachable), []);
+      assert.deepEqual(declaredOn(attachable).sort(), retained);
       await stack.run("stack", "rm", "--yes");
     });
   });
@@ -163,11 +269,26 @@ function declaredOn({ cloud }: AttachableCloud): string[] {
   return types.flatMap((type) => cloud.resources.all(type).map(({ id }) => `${type} ${id}`));
 }
 
-/** The packaged handlers, each with the time when it was written. */
-async function handlers(): Promise<string[]> {
-  const folder = join(".build", "handlers");
-  const files = (await readdir(folder)).sort();
-  return Promise.all(files.map(async (file) => `${file} ${(await stat(join(folder, file))).mtimeMs}`));
+/** What has been packaged for whichever stack, handlers and images, and when it was written. */
+async function packages(): Promise<Map<string, number>> {
+  const files = await readdir(".build", { recursive: true });
+  return new Map(await Promise.all(files.map(async (file) => [file, (await stat(join(".build", file))).mtimeMs] as const)));
+}
+
+/** Every text in a state that is secret, or in something that is. */
+function secretsIn(state: unknown, within = false): string[] {
+  if (typeof state === "string") return within ? [state] : [];
+  if (typeof state !== "object" || state === null) return [];
+  const { plaintext } = state as { plaintext?: string };
+  if (plaintext !== undefined) return secretsIn(JSON.parse(plaintext), true);
+  return Object.values(state).flatMap((value) => secretsIn(value, within));
+}
+
+/** An image of somebody's, with all that becomes of it. */
+async function upload(stack: CliStack): Promise<void> {
+  const { url = "", apiKey = "" } = await stack.outputs("--show-secrets");
+  const { status, failure } = await new Product(url, apiKey, AbortSignal.timeout(60_000)).process("samples/mountains.jpg");
+  assert.equal(status, "completed", failure?.message);
 }
 
 /** All that the CLI has written of its stacks. */

@@ -21,6 +21,8 @@ export interface PlannedStep {
   urn: string;
 }
 
+const IDLE: ReadonlySet<string> = new Set(["same", "read", "refresh"]);
+
 export class CommandFailed extends Error {}
 
 /**
@@ -71,12 +73,12 @@ export class CliStack {
   }
 
   /**
-   * What `up` would do, without what stays as it is. A provider that the program declares is no resource of a cloud: it changes with each token
-   * in its configuration.
+   * What `up` would do, without what stays as it is, and what is only looked at. A provider that the program declares is no resource of a cloud: it
+   * changes with each token in its configuration.
    */
   async preview(...args: string[]): Promise<PlannedStep[]> {
     const { steps = [] } = JSON.parse(await this.run("preview", "--json", ...args)) as { steps?: PlannedStep[] };
-    return steps.filter(({ op, urn }) => op !== "same" && op !== "read" && !/[:$]pulumi:providers:/.test(urn));
+    return steps.filter(({ op, urn }) => !IDLE.has(op) && !/[:$]pulumi:providers:/.test(urn));
   }
 
   /** @returns how many resources were created, updated, deleted and so on, by the CLI's word for it. */
@@ -92,8 +94,8 @@ export class CliStack {
     return JSON.parse(await this.run("stack", "output", "--json", ...args));
   }
 
-  async export<Resource>(): Promise<Resource[]> {
-    const { deployment } = JSON.parse(await this.run("stack", "export")) as { deployment: { resources?: Resource[] } };
+  async export<Resource>(...args: string[]): Promise<Resource[]> {
+    const { deployment } = JSON.parse(await this.run("stack", "export", ...args)) as { deployment: { resources?: Resource[] } };
     return deployment.resources ?? [];
   }
 
