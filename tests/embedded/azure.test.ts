@@ -207,6 +207,29 @@ describe("The Azure pipeline on the embedded cloud", function () {
     assert.equal(announced("doubled.jpg").mails.length, 1, "nobody is told twice");
   });
 
+  it("ends what got lost and forgets old history by its timers, with the grants that it has", async () => {
+    const { cloud, outputs } = pipeline.stack;
+    const keys = cloud.services.find(({ name }) => name === "web")?.functions?.["azure-native:web:listWebAppHostKeys"] ?? assert.fail();
+    const { masterKey } = await keys({ name: outputs.workflow }, cloud);
+    const fire = async (name: string) => {
+      const headers = { "x-functions-key": masterKey, "content-type": "application/json" };
+      assert.equal((await fetch(`${outputs.url}/admin/functions/${name}`, { method: "POST", headers, body: "{}" })).status, 202);
+      await pipeline.client.eventually(async () => executions(name, "Succeeded").length > 0, `${name} is done`);
+    };
+    await pipeline.rows(
+      "UPDATE dbo.ImageMetadata SET Status = 'processing', StartedOn = '2026-01-01', UploadedOn = '2026-01-01' WHERE ImageKey = N'doubled.jpg'",
+    );
+    await fire("Sweep");
+    assert.equal((await pipeline.client.status("doubled.jpg")).body.failure?.code, "INTERNAL");
+    await fire("Purge");
+    assert.equal((await orchestrations("doubled.jpg")).length, 1, "it is not old yet");
+    assert.equal((await pipeline.client.call("POST", pipeline.client.image("doubled.jpg", "/redrive"))).status, 202);
+    await pipeline.client.eventually(
+      async () => (await pipeline.client.status("doubled.jpg")).body.status === "completed",
+      "the redrive has mended it",
+    );
+  });
+
   describe("told of a blob's owner by a message of somebody else's frontend", () => {
     const tell = (key: string, userId: string) => {
       const blobUrl = uploads.getBlobClient(key).url.split("?")[0]?.replace("http:", "https:");
