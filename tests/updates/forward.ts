@@ -92,7 +92,7 @@ class Planned implements Pick<Steps, "same" | "create" | "update" | "replace" | 
   async create(desired: Desired): Promise<ResourceState> {
     const { type, name, inputs } = desired;
     const values = plain(inputs);
-    const added = type.startsWith("azure-native:") ? azure.outputs(type, name, values) : {};
+    const added = type.startsWith("azure-native:") ? azure.outputs(type, name, values) : imageOf(desired);
     const id = type.startsWith("azure-native:") ? (azure.idOf(type, name, values) ?? name) : name;
     return this.#note("create", { ...desired, id, outputs: { ...inputs, ...added } });
   }
@@ -130,10 +130,16 @@ class Planned implements Pick<Steps, "same" | "create" | "update" | "replace" | 
 }
 
 /** What a dynamic provider would say that it has made: what it was asked for, and an image by another digest when its context is another one. */
-function made({ type, inputs }: Desired, before: ResourceState): object {
+function made(desired: Desired, before: ResourceState): object {
+  const { type, inputs } = desired;
   if (!type.startsWith("pulumi-nodejs:dynamic")) return {};
   const echoed = Object.entries(inputs).filter(([input]) => input in before.outputs);
+  return { ...Object.fromEntries(echoed), ...imageOf(desired) };
+}
+
+/** What is said of an image that is built. */
+function imageOf({ type, inputs }: Desired): object {
+  if (!type.endsWith(":ImageBuild")) return {};
   const digest = `sha256:${inputs.sha256}`;
-  const image = type.endsWith(":ImageBuild") && { digest, reference: `${inputs.loginServer}/${inputs.repository}@${digest}` };
-  return { ...Object.fromEntries(echoed), ...image };
+  return { digest, reference: `${inputs.loginServer}/${inputs.repository}@${digest}` };
 }
