@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { unzipSync } from "fflate";
+import { gunzipSync, unzipSync } from "fflate";
+import { type TarHeader, unpackTar } from "modern-tar";
 import type { Packaged } from "../../components/core/packaged.js";
 import { zipped } from "../../components/core/zip.js";
 
@@ -19,13 +20,32 @@ export interface Opened {
 
 /** Opens a package: the zip, and the note of what went into it that packaging leaves beside it. */
 export async function opened(file: string): Promise<Opened> {
-  const [folder, name] = [path.dirname(file), path.basename(file).replace(/-[0-9a-f]{16}\.zip$/, "")];
   const zip = await readFile(file);
+  return { zip, files: unzipSync(zip), sources: await sourcesOf(file) };
+}
+
+/** The context of an image's build, opened. */
+export interface Context extends Omit<Opened, "zip"> {
+  /** The `.tar.gz`. */
+  bytes: Buffer;
+  headers: readonly TarHeader[];
+}
+
+/** Opens a context: the `.tar.gz`, and the note beside it. */
+export async function openedContext(file: string): Promise<Context> {
+  const bytes = await readFile(file);
+  const entries = await unpackTar(gunzipSync(bytes));
+  const files = Object.fromEntries(entries.map(({ header, data }) => [header.name, data ?? new Uint8Array()]));
+  return { bytes, files, headers: entries.map(({ header }) => header), sources: await sourcesOf(file) };
+}
+
+async function sourcesOf(file: string): Promise<string[]> {
+  const [folder, name] = [path.dirname(file), path.basename(file).replace(/-[0-9a-f]{16}\.(zip|tar\.gz)$/, "")];
   const notes = (await readdir(folder)).filter((note) => note.startsWith(`${name}-`) && note.endsWith(".json"));
   const packaged = await Promise.all(notes.map(async (note) => JSON.parse(await readFile(path.join(folder, note), "utf8")) as Packaged));
   const own = packaged.find((each) => path.resolve(each.path) === path.resolve(file));
   assert.ok(own, `there is no note of what went into ${file}`);
-  return { zip, files: unzipSync(zip), sources: Object.keys(own.sources) };
+  return Object.keys(own.sources);
 }
 
 /** What every package has to be, for the platform that it declares; `undefined` where it has nothing to do with sharp. */
@@ -57,7 +77,7 @@ export async function check({ zip, files, sources }: Opened, arch: "arm64" | "x6
 }
 
 /** Unpacks it into a folder of its own; returns that, and how to remove it. */
-export async function unpacked({ files }: Opened): Promise<{ root: string; remove: () => Promise<void> }> {
+export async function unpacked({ files }: Pick<Opened, "files">): Promise<{ root: string; remove: () => Promise<void> }> {
   const root = await mkdtemp(path.join(tmpdir(), "package-"));
   for (const [file, content] of Object.entries(files)) {
     await mkdir(path.dirname(path.join(root, file)), { recursive: true });
