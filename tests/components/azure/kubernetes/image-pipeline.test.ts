@@ -5,6 +5,7 @@ import { ImagePipeline, type ImagePipelineArgs } from "../../../../components/az
 import { type Declared, type DeclareOptions, recorded } from "../../../declared.js";
 import { SUBSCRIPTION, TOKEN } from "../../../declared-azure.js";
 import { called } from "../../called.js";
+import { difference } from "../../difference.js";
 import { each, reached } from "../../reached.js";
 
 const GROUP = `/subscriptions/${SUBSCRIPTION}/resourceGroups/photos-group/providers`;
@@ -658,14 +659,25 @@ describe("ImagePipeline on Kubernetes", () => {
     assert.equal(JSON.parse(environment(own, "processor").PIPELINE_SETTINGS ?? "").tagger, "module");
   });
 
-  it("lets a transform reach every resource of its own", async () => {
-    const common = ["group", "images", "state", "monitoring", "records", "results", "email", "vision", "api-key", "arrivals", "alarm"];
+  it("lets a transform reach every resource", async () => {
     const { children, touched, resources } = await reached(
       (touch) =>
         new ImagePipeline("photos", {
           notify: { email: "ops@example.org" },
+          logs: { retention: "1000 days" },
           azure: { hosting: "kubernetes" },
           transform: {
+            group: touch,
+            images: each(touch, "account", "blobs", "lifecycle", "uploads", "thumbnails", "deadLetters"),
+            state: each(touch, "account", "jobs", "parked", "tags"),
+            monitoring: each(touch, "workspace", "storageQueueLogs", "containerLogs"),
+            records: each(touch, "server", "firewall", "database", "schema"),
+            topic: each(touch, "topic"),
+            email: each(touch, "service", "domain", "communication"),
+            vision: each(touch, "account"),
+            apiKey: each(touch, "vault", "secret", "generated"),
+            arrivals: each(touch, "topic", "subscription", "send", "park"),
+            alarms: each(touch, "group", "queueLogs", "eventsParked", "eventsLost", "parked", "failed"),
             identities: each(touch, "uploader", "processor", "scaler", "uploaderTrust", "processorTrust", "scalerTrust"),
             cluster: each(touch, "cluster", "logRule", "logs", "administer", "access", "kubernetes"),
             clusterMay: each(touch, "pull"),
@@ -699,9 +711,26 @@ describe("ImagePipeline on Kubernetes", () => {
           },
         }),
     );
-    const own = children.filter((child) => !common.some((part) => child === `photos ${part}` || child.startsWith(`photos-${part}`)));
-    assert.deepEqual(touched, own);
+    assert.deepEqual(touched, children);
     assert.equal(children.length, resources.length);
+  });
+
+  it("merges a transform deeply", async () => {
+    const transform = {
+      cluster: { cluster: { networkProfile: { podCidr: "10.8.0.0/16" }, securityProfile: { imageCleaner: { enabled: true } } } },
+      uploader: { deployment: { spec: { revisionHistoryLimit: 1, template: { spec: { priorityClassName: "important" } } } } },
+    };
+    const changed = difference(await declare(onKubernetes({ image: IMAGE })), await declare(onKubernetes({ image: IMAGE }, { transform })));
+    assert.deepEqual(changed, {
+      added: [],
+      removed: [],
+      changed: {
+        "photos-cluster-cluster networkProfile.podCidr": "10.8.0.0/16",
+        "photos-cluster-cluster securityProfile.imageCleaner.enabled": true,
+        "photos-uploader-deployment spec.revisionHistoryLimit": 1,
+        "photos-uploader-deployment spec.template.spec.priorityClassName": "important",
+      },
+    });
   });
 
   it("has no transform for what a Function App has", async () => {
