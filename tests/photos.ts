@@ -1,3 +1,4 @@
+import { readFile } from "node:fs/promises";
 import sharp, { type Sharp } from "sharp";
 
 /** A picture with something in it: a sky, a sun, hills and grain, so that codecs and taggers have work to do. Deterministic. */
@@ -59,11 +60,8 @@ export const animatedGif = async () => {
     .toBuffer();
 };
 
-/** A few bytes that unfold into 256 megapixels. */
-export const pixelBomb = () =>
-  sharp({ create: { width: 16_000, height: 16_000, channels: 3, background: "white" }, limitInputPixels: false })
-    .png({ compressionLevel: 9, palette: true, colours: 2 })
-    .toBuffer();
+/** A few bytes that unfold into 256 megapixels: the sample, since an encoder would take many seconds to make them. */
+export const pixelBomb = () => readFile(new URL("../samples/enormous.png", import.meta.url));
 
 export const svg = () =>
   Buffer.from('<?xml version="1.0"?><svg xmlns="http://www.w3.org/2000/svg" width="10" height="10"><rect width="10" height="10"/></svg>');

@@ -8,7 +8,7 @@ export type DeclaredOutputs = ReadonlyMap<string, { optional: boolean }>;
 const PACKAGES = join(import.meta.dirname, "../../../node_modules/@pulumi");
 
 /** Kinds that a cluster is taught, such as KEDA's: they have no classes of their own. */
-const ofCustomResource = /^kubernetes:[\w.]+\.sh\/\w+:(?!.*k8s\.io)/;
+const ofCustomResource = /^kubernetes:[\w.]+\.sh\/\w+:/;
 const CUSTOM_RESOURCE = ["kubernetes", "apiextensions", "CustomResource"];
 
 /**
@@ -16,7 +16,9 @@ const CUSTOM_RESOURCE = ["kubernetes", "apiextensions", "CustomResource"];
  * `"azure-native:storage:Queue"` from `azure-native/storage/queue.d.ts`.
  */
 export function declaredOutputs(token: string): DeclaredOutputs {
-  const [pkg = "", module = "", name = ""] = ofCustomResource.test(token) ? CUSTOM_RESOURCE : token.split(":");
+  const [pkg = "", group = "", name = ""] = ofCustomResource.test(token) ? CUSTOM_RESOURCE : token.split(":");
+  // `networking.k8s.io/v1` is `networking/v1` in the SDK.
+  const module = group.replace(".k8s.io/", "/");
   const file = `${name.charAt(0).toLowerCase()}${name.slice(1)}.d.ts`;
   // AWS's modules name the file already.
   const path = [join(PACKAGES, pkg, `${module}.d.ts`), join(PACKAGES, pkg, module, file)].find((candidate) => existsSync(candidate));

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import * as iam from "@pulumi/aws/iam/index.js";
 import * as lambda from "@pulumi/aws/lambda/index.js";
+import * as s3 from "@pulumi/aws/s3/index.js";
 import * as sns from "@pulumi/aws/sns/index.js";
 import * as ssm from "@pulumi/aws/ssm/index.js";
 import * as communication from "@pulumi/azure-native/communication/index.js";
@@ -116,6 +117,8 @@ function furtherOnAws(): void {
   new iam.RolePolicyAttachment("attachment", { role: role.name, policyArn: policy.arn });
   const topic = new sns.Topic("topic");
   new sns.TopicSubscription("subscription", { topic: topic.arn, protocol: "email", endpoint: "ops@example.org" });
+  const bucket = new s3.Bucket("bucket");
+  new s3.BucketVersioning("versioning", { bucket: bucket.bucket, versioningConfiguration: { status: "Enabled" } });
   new ssm.Parameter("parameter", { type: "SecureString", value: pulumi.secret("kept") });
   const code = new pulumi.asset.AssetArchive({ "index.mjs": new pulumi.asset.StringAsset("export const handler = async () => ({});") });
   const fn = new lambda.Function("function", { runtime: "nodejs24.x", handler: "index.handler", role: role.arn, code });

@@ -343,7 +343,11 @@ describe("What a cluster refuses", () => {
       () => deployment("web", image, { spec: { selector: { matchLabels: { app: "other" } } } }),
       /`selector` does not match template `labels`/,
     ],
-    ["a port without the variable PORT", () => deployment("web", image, { container: { env: [] } }), /declare the variable PORT as "8080"/],
+    [
+      "a port without a variable that says which",
+      () => deployment("web", image, { container: { env: [] } }),
+      /declare the variable PORT, or one whose name ends in _PORT, as "8080"/,
+    ],
     [
       "a probe of a port that there is not",
       () => deployment("web", image, { container: { livenessProbe: { httpGet: { path: "/", port: "admin" } } } }),
