@@ -4,7 +4,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 
-const WHOLE_STACKS = "cli,conformance,embedded,pulumi";
+const WHOLE_STACKS = "cli,conformance,embedded,pulumi,updates";
 const BY_ITSELF = "tests/cli/ending.test.ts";
 const SIDE_BY_SIDE = [
   [`tests/{${WHOLE_STACKS}}/**/*.test.ts`, "--ignore", BY_ITSELF],
