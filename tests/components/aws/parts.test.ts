@@ -1,5 +1,4 @@
 import assert from "node:assert/strict";
-import { readFile } from "node:fs/promises";
 import { Alarms } from "../../../components/aws/alarms.js";
 import { ApiKey } from "../../../components/aws/api-key.js";
 import { Bucket } from "../../../components/aws/bucket.js";
@@ -11,6 +10,7 @@ import { Records } from "../../../components/aws/records.js";
 import { Rule } from "../../../components/aws/rule.js";
 import { Topic } from "../../../components/aws/topic.js";
 import { ACCOUNT, REGION, recorded } from "../../declared.js";
+import { reviewedTypes } from "../reviewed.js";
 
 const arn = (service: string, resource: string) => `arn:aws:${service}:${REGION}:${ACCOUNT}:${resource}`;
 const TAGS = { team: "photos" };
@@ -380,13 +380,7 @@ describe("A part of the pipeline on AWS is declared exactly:", () => {
   });
 
   after(async () => {
-    const reviewed = await readFile(new URL("image-pipeline.resources.txt", import.meta.url), "utf8");
-    const types = new Set(
-      reviewed
-        .trim()
-        .split("\n")
-        .map((line) => line.split("  ")[1] as string),
-    );
+    const types = await reviewedTypes(new URL("image-pipeline.resources.txt", import.meta.url));
     assert.deepEqual(
       [...types].filter((type) => !seen.has(type)),
       [],

@@ -1,5 +1,4 @@
 import assert from "node:assert/strict";
-import { readFile } from "node:fs/promises";
 import { Alarms } from "../../../components/azure/alarms.js";
 import { ApiKey } from "../../../components/azure/api-key.js";
 import { Arrivals } from "../../../components/azure/arrivals.js";
@@ -14,6 +13,7 @@ import { Topic } from "../../../components/azure/topic.js";
 import { Vision } from "../../../components/azure/vision.js";
 import { recorded } from "../../declared.js";
 import { DEPLOYER, SUBSCRIPTION, TOKEN } from "../../declared-azure.js";
+import { reviewedTypes } from "../reviewed.js";
 
 const ID = `/subscriptions/${SUBSCRIPTION}/resourceGroups/photos`;
 const GROUP = { resourceGroupName: "photos", groupId: ID, location: "westeurope" };
@@ -525,13 +525,7 @@ describe("A part of the pipeline on Azure is declared exactly:", () => {
   });
 
   after(async () => {
-    const reviewed = await readFile(new URL("image-pipeline.resources.txt", import.meta.url), "utf8");
-    const types = new Set(
-      reviewed
-        .trim()
-        .split("\n")
-        .map((line) => line.split("  ")[1] as string),
-    );
+    const types = await reviewedTypes(new URL("image-pipeline.resources.txt", import.meta.url));
     assert.deepEqual(
       [...types].filter((type) => !seen.has(type)),
       [],

@@ -4,6 +4,7 @@ import type { KubernetesOptions } from "../../../../components/azure/kubernetes/
 import { type Declared, recorded } from "../../../declared.js";
 import { SUBSCRIPTION } from "../../../declared-azure.js";
 import { type Difference, difference, on } from "../../difference.js";
+import { ARGUMENTS } from "../../reviewed.js";
 import { taggable } from "../../taggable.js";
 
 /** Options as JavaScript would give them. */
@@ -385,23 +386,7 @@ describe("An option on Kubernetes changes this, and nothing else:", () => {
   it("is listed here", () => {
     const listed = Object.keys(options);
     const top = new Set(listed.map((option) => option.split(/[.:]/)[0]));
-    const all: Record<keyof ImagePipelineArgs, true> = {
-      source: true,
-      thumbnails: true,
-      limits: true,
-      tagger: true,
-      notify: true,
-      auth: true,
-      apiKey: true,
-      metadata: true,
-      origins: true,
-      removal: true,
-      recovery: true,
-      logs: true,
-      tags: true,
-      azure: true,
-      transform: true,
-    };
+    const all: Record<keyof ImagePipelineArgs, true> = { ...ARGUMENTS, azure: true, transform: true };
     assert.deepEqual([...top, "source", "tags", "transform"].sort(), Object.keys(all).sort());
     // What Azure has wherever the code runs, and what there is on Kubernetes alone.
     const own: Record<Exclude<keyof KubernetesOptions, "hosting" | "alwaysReady" | "maximumInstances">, true> = {

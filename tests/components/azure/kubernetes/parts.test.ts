@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
-import { readFile } from "node:fs/promises";
 import { ImagePipeline, type ImagePipelineArgs } from "../../../../components/azure/image-pipeline.js";
 import { type Declared, recorded } from "../../../declared.js";
 import { SUBSCRIPTION, TOKEN } from "../../../declared-azure.js";
+import { reviewedTypes } from "../../reviewed.js";
 
 const GROUP = `/subscriptions/${SUBSCRIPTION}/resourceGroups/photos-group/providers`;
 const CLUSTER = `${GROUP}/Microsoft.ContainerService/managedClusters/photos-cluster-cluster`;
@@ -225,15 +225,7 @@ describe("A part of the pipeline on Kubernetes is declared exactly:", () => {
     for (const type of ["apps/v1:Deployment", "policy/v1:PodDisruptionBudget", "core/v1:ServiceAccount"]) seen.add(`kubernetes:${type}`);
     for (const kind of ["ScaledObject", "TriggerAuthentication"]) seen.add(`kubernetes:keda.sh/v1alpha1:${kind}`);
     for (const type of ["managedidentity:FederatedIdentityCredential", "containerservice:ManagedCluster"]) seen.add(`azure-native:${type}`);
-    const types = async (list: string) => {
-      const reviewed = await readFile(new URL(list, import.meta.url), "utf8");
-      return new Set(
-        reviewed
-          .trim()
-          .split("\n")
-          .map((line) => line.split("  ")[1] as string),
-      );
-    };
+    const types = (list: string) => reviewedTypes(new URL(list, import.meta.url));
     // What there is on a Function App too is looked at there.
     const shared = await types("../image-pipeline.resources.txt");
     assert.deepEqual(
