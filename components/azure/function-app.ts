@@ -5,6 +5,7 @@ import * as pulumi from "@pulumi/pulumi";
 import { type Bundle, bundle } from "../core/bundle.js";
 import { Component, type Transform } from "../core/component.js";
 import { tagged } from "../core/options.js";
+import { origin } from "./addresses.js";
 import { FunctionCode, type FunctionCodeArgs } from "./function-code.js";
 import type { Group } from "./group.js";
 
@@ -82,13 +83,13 @@ export class FunctionApp extends Component<"plan" | "app" | "code"> {
     const code = this.createCode(args, app);
     this.nodes = { plan, app, code };
     this.appName = app.name;
-    this.url = pulumi.all([app.defaultHostName, code.id]).apply(([host]) => `${isLocal(host) ? "http" : "https"}://${host}`);
+    this.url = pulumi.all([app.defaultHostName, code.id]).apply(([host]) => origin(host));
     this.registerOutputs({ url: this.url });
   }
 
   /** Where pages of the app come from: known before its code is there. */
   get origin(): pulumi.Output<string> {
-    return this.nodes.app.defaultHostName.apply((host) => `${isLocal(host) ? "http" : "https"}://${host}`);
+    return this.nodes.app.defaultHostName.apply(origin);
   }
 
   private createApp(args: FunctionAppArgs, plan: web.AppServicePlan, after: pulumi.Resource[]): web.WebApp {
@@ -190,6 +191,3 @@ const withoutFramework: pulumi.ResourceTransformation = ({ props, opts }) => ({
     siteConfig: pulumi.output(props.siteConfig).apply(({ netFrameworkVersion: _, localMySqlEnabled: __, ...siteConfig }) => siteConfig),
   },
 });
-
-/** The embedded cloud is on this machine, without certificates. */
-const isLocal = (host: string) => /^(127\.0\.0\.1|localhost)(:|$)/.test(host);

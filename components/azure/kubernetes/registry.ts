@@ -4,6 +4,7 @@ import * as pulumi from "@pulumi/pulumi";
 import { buildContext } from "../../core/build-context.js";
 import { Component, type Transform } from "../../core/component.js";
 import { tagged } from "../../core/options.js";
+import { isLocal, origin } from "../addresses.js";
 import type { Group } from "../group.js";
 import { uniqueName } from "../names.js";
 import { ImageBuild, type ImageBuildArgs } from "./image-build.js";
@@ -63,9 +64,7 @@ export class Registry extends Component<"registry" | "image"> {
     );
     return this.create("image", ImageBuild, {
       // The embedded cloud has Resource Manager beside the registry.
-      manager: registry.loginServer.apply((host) =>
-        /^(127\.0\.0\.1|localhost):/.test(host) ? `http://${host}` : "https://management.azure.com",
-      ),
+      manager: registry.loginServer.apply((host) => (isLocal(host) ? origin(host) : "https://management.azure.com")),
       registryId: registry.id,
       loginServer: registry.loginServer,
       repository: "pipeline",

@@ -5,6 +5,7 @@ import * as pulumi from "@pulumi/pulumi";
 import { type Settings, uploadBudget } from "../../../functions/core/settings.js";
 import { Component, type Transform } from "../../core/component.js";
 import { SelfSignedCertificate, type SelfSignedCertificateArgs } from "../../core/self-signed-certificate.js";
+import { isLocal, origin } from "../addresses.js";
 import type { Group } from "../group.js";
 import { uniqueName } from "../names.js";
 import type { Range, Tls } from "./options.js";
@@ -157,7 +158,7 @@ function address(tls: Tls, service: Service, host: pulumi.Output<string>): pulum
   const name = tls.kind === "given" ? tls.host : host;
   return pulumi.all([service.status, name]).apply(([status, name]) => {
     const local = status?.loadBalancer?.ingress?.[0]?.hostname;
-    if (local && /^(127\.0\.0\.1|localhost)(:|$)/.test(local)) return `http://${local}`;
+    if (local && isLocal(local)) return origin(local);
     return `${tls.kind === "none" ? "http" : "https"}://${name}`;
   });
 }
