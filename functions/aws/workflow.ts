@@ -13,8 +13,8 @@ export class StepFunctionsWorkflow implements Workflow {
   ) {}
 
   async redrive(object: ObjectInfo, events: readonly unknown[] = []): Promise<void> {
-    const parked = events.filter((event) => isAbout(event, object));
-    const input = { ...(parked[0] ?? createdEvent(object, this.uploads)), redrive: true };
+    const parked = events.find((event) => isAbout(event, object));
+    const input = { ...(parked ?? createdEvent(object, this.uploads)), redrive: true };
     await this.client.send(new StartExecutionCommand({ stateMachineArn: this.stateMachineArn, input: JSON.stringify(input) }));
   }
 

@@ -53,17 +53,14 @@ export interface Ports extends Stores {
  * @throws Error naming the app setting that is missing or wrong.
  */
 export function portsOf(own?: Tagger): Ports & { jobs: QueueClient; apiKey(): Promise<string> } {
-  const { PIPELINE_SETTINGS, AZURE_CLIENT_ID, THUMBNAILS_CONTAINER, JOB_QUEUE } = environment(
+  const { PIPELINE_SETTINGS, AZURE_CLIENT_ID, THUMBNAILS_CONTAINER } = environment(
     "PIPELINE_SETTINGS",
     "AZURE_CLIENT_ID",
     "THUMBNAILS_CONTAINER",
-    "JOB_QUEUE",
   );
   const credential = credentialOf(AZURE_CLIENT_ID);
-  const account = accountOf(credential);
   return {
-    ...storesOf(account, sqlRecords(credential), THUMBNAILS_CONTAINER),
-    jobs: account.queue(JOB_QUEUE),
+    ...storesOf(accountOf(credential), sqlRecords(credential), THUMBNAILS_CONTAINER),
     notifiers: [topicOf(credential), ...mails(credential)],
     tagger: taggerOf(PIPELINE_SETTINGS.tagger, credential, own),
     apiKey: apiKeyOf(PIPELINE_SETTINGS, credential),
@@ -71,7 +68,7 @@ export function portsOf(own?: Tagger): Ports & { jobs: QueueClient; apiKey(): Pr
 }
 
 /** @param variants Container of the variants, and of the pictures that labels are found in. */
-export function storesOf({ blobs, signing, queue, table }: Account, records: Records, variants: string): Stores {
+export function storesOf({ blobs, signing, queue, table }: Account, records: Records, variants: string): Stores & { jobs: QueueClient } {
   const declared = environment(
     "PIPELINE_SETTINGS",
     "STORAGE_BLOB_URL",
@@ -82,6 +79,7 @@ export function storesOf({ blobs, signing, queue, table }: Account, records: Rec
   );
   const settings = declared.PIPELINE_SETTINGS;
   const place = { account: declared.STORAGE_BLOB_URL, container: declared.UPLOADS_CONTAINER };
+  const jobs = queue(declared.JOB_QUEUE);
   return {
     settings,
     uploads: new BlobObjectStore(signing, blobs, declared.UPLOADS_CONTAINER),
@@ -89,9 +87,10 @@ export function storesOf({ blobs, signing, queue, table }: Account, records: Rec
     records,
     tags: new TableTagIndex(table(declared.TAGS_TABLE), settings.tagger === "cloud" ? "cloud" : `${settings.tagger} ${codeVersion()}`),
     deadLetters: new QueueDeadLetters(queue(declared.DEAD_LETTER_QUEUE)),
-    workflow: new QueueWorkflow(queue(declared.JOB_QUEUE), place),
+    workflow: new QueueWorkflow(jobs, place),
     clock: { now: () => new Date() },
     place,
+    jobs,
   };
 }
 

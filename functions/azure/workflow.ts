@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import type { QueueClient } from "@azure/storage-queue";
 import type { ObjectInfo, Workflow } from "../core/ports.js";
 import { type Job, jobOf, keyOf, type Uploads } from "./arrival.js";
+import { blobEvent } from "./blob-event.js";
 import { encoded } from "./queue-message.js";
 
 /** The orchestration, started the way it always is: by a message in the queue. */
@@ -51,23 +52,8 @@ function userIn(job: Job): string | undefined {
   return job.kind === "owned" ? job.user : job.kind === "created" ? job.arrival.user : undefined;
 }
 
-/** The event that Event Grid would have sent, but for the sequencer, which only the store knows. */
-function createdEvent({ key, size, etag, contentType, modifiedAt }: ObjectInfo, { account, container }: Uploads): object {
-  const path = key.split("/").map(encodeURIComponent).join("/");
-  return {
-    id: randomUUID(),
-    subject: `/blobServices/default/containers/${container}/blobs/${key}`,
-    eventType: "Microsoft.Storage.BlobCreated",
-    eventTime: modifiedAt,
-    data: {
-      api: "Redrive",
-      url: `${account.replace(/\/$/, "")}/${container}/${path}`,
-      eTag: etag,
-      contentType,
-      contentLength: size,
-      blobType: "BlockBlob",
-    },
-    dataVersion: "",
-    metadataVersion: "1",
-  };
+/** The event of this version, but for the sequencer, which only the store knows. */
+function createdEvent({ key, size, etag, contentType, modifiedAt }: ObjectInfo, uploads: Uploads): object {
+  const data = { api: "Redrive", eTag: etag, contentType, contentLength: size, blobType: "BlockBlob" };
+  return { id: randomUUID(), ...blobEvent("BlobCreated", { key, at: modifiedAt }, uploads, data), dataVersion: "", metadataVersion: "1" };
 }

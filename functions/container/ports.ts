@@ -35,12 +35,11 @@ export function processorPorts(own?: Tagger): ProcessorPorts {
     ...stores,
     notifiers: [...(isDeclared("TOPIC_ENDPOINT") ? [topicOf(credential)] : []), ...mails(credential)],
     tagger: taggerOf(stores.settings.tagger, credential, own),
-    jobs: account.queue(environment("JOB_QUEUE").JOB_QUEUE),
     account,
   };
 }
 
-function here(): { credential: TokenCredential; account: Account; stores: Stores } {
+function here(): { credential: TokenCredential; account: Account; stores: Stores & { jobs: QueueClient } } {
   const { credential, account, records } = isByKey() ? byKey() : byIdentity();
   return { credential, account, stores: storesOf(account, records, environment("PROCESSED_CONTAINER").PROCESSED_CONTAINER) };
 }

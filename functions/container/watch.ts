@@ -1,6 +1,7 @@
 import type { BlobItem, BlobServiceClient } from "@azure/storage-blob";
 import type { QueueClient } from "@azure/storage-queue";
 import type { Uploads } from "../azure/arrival.js";
+import { blobEvent } from "../azure/blob-event.js";
 import { encoded } from "../azure/queue-message.js";
 import { repeatedly } from "./repeatedly.js";
 
@@ -36,21 +37,15 @@ export function watch(seconds: number, { account, jobs, place }: Watched): () =>
       const { etag = "" } = blob.properties;
       if (before?.etag === etag) continue;
       const sequencer = sequencerOf(blob, before);
-      await tell(
-        event(
-          "BlobCreated",
-          blob.name,
-          place,
-          { eTag: etag, contentLength: blob.properties.contentLength, sequencer },
-          blob.properties.lastModified,
-        ),
-      );
+      const { contentLength, lastModified } = blob.properties;
+      const written = { key: blob.name, at: lastModified.toISOString() };
+      await tell(blobEvent("BlobCreated", written, place, { eTag: etag, contentLength, sequencer }));
       known.set(blob.name, { etag, sequencer });
     }
     for (const [name, seen] of known) {
       if (there.has(name) || seen.etag === "") continue;
       const sequencer = later(seen.sequencer, Date.now());
-      await tell(event("BlobDeleted", name, place, { sequencer }, new Date()));
+      await tell(blobEvent("BlobDeleted", { key: name, at: new Date().toISOString() }, place, { sequencer }));
       known.set(name, { etag: "", sequencer });
     }
   });
@@ -68,13 +63,3 @@ function later(sequencer: string, at: number): string {
 }
 
 const padded = (time: number, count: number) => `${time.toString(16).padStart(12, "0")}.${count.toString(16).padStart(6, "0")}`;
-
-function event(type: string, name: string, { account, container }: Uploads, data: object, at: Date): object {
-  const path = name.split("/").map(encodeURIComponent).join("/");
-  return {
-    eventType: `Microsoft.Storage.${type}`,
-    eventTime: at.toISOString(),
-    subject: `/blobServices/default/containers/${container}/blobs/${name}`,
-    data: { ...data, url: `${account.replace(/\/$/, "")}/${container}/${path}` },
-  };
-}
